@@ -1,0 +1,186 @@
+"""The nouns of the library: call, read, undo, forward. Frozen, JSON, and free of any vendor's types.
+
+Whatever is caught (an HTTP request, a plain function) becomes a `Call`: an operation and JSON arguments. A handler
+answers it with a generator of steps: `read` takes a snapshot, `undo` registers the way back, `forward` lets the call
+go. Everything in a step can be written to the ledger as it stands and run by another process on another machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
+from functools import total_ordering
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""What `json.loads` can return: dict, list, str, int, float, bool or None."""
+
+
+class Effect(StrEnum):
+    """What a call does to the outside world."""
+
+    READ = "read"  # changes nothing
+    DRAFT = "draft"  # changes nothing that anybody else sees, or expires by itself
+    REVERSIBLE = "reversible"  # an internal update; its undo restores the state exactly
+    COMPENSABLE = "compensable"  # can be made good, but something remains visible
+    IRREVERSIBLE = "irreversible"  # cannot be taken back
+
+
+@total_ordering
+class Risk(Enum):
+    """How bad a wrong call would be. HIGH and CRITICAL ask a person first."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    def __lt__(self, other: Risk) -> bool:
+        order = list(Risk)
+        return order.index(self) < order.index(other)
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Outcome(StrEnum):
+    """What a rollback can truthfully say about one call."""
+
+    RESTORED = "restored"  # the former state was read back from the service
+    COMPENSATED = "compensated"  # a correcting action was accepted; something remains
+    ALREADY_UNDONE = "already_undone"  # read from the service: there was nothing left to take back
+    CONFLICT = "conflict"  # somebody changed it since; nothing was sent
+    IN_DOUBT = "in_doubt"  # it is not known whether it happened
+    FAILED = "failed"  # the undo was tried or prepared, and did not work
+    IRREVERSIBLE = "irreversible"  # there is no undo
+
+    @property
+    def ok(self) -> bool:
+        """Whether this outcome may be part of a successful rollback."""
+        return self in (Outcome.RESTORED, Outcome.COMPENSATED, Outcome.ALREADY_UNDONE)
+
+
+class CallState(StrEnum):
+    """Where a recorded call stands."""
+
+    REFUSED = "refused"  # never sent: not approved
+    INTENT = "intent"  # durable, and perhaps sent
+    COMMITTED = "committed"  # it happened
+    NOT_APPLIED = "not_applied"  # it certainly did not happen
+    IN_DOUBT = "in_doubt"  # sent, and no answer that settles it
+
+
+class Certainty(Enum):
+    """What an answer, or the lack of one, says about the effect."""
+
+    HAPPENED = "happened"
+    REFUSED = "refused"  # certainly not applied
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One thing that was asked for: `operation` as the vendor names it, without the service in front."""
+
+    operation: str
+    arguments: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service said, as JSON, and what that proves."""
+
+    status: int
+    value: Json
+    certainty: Certainty
+    missing: bool = False  # the service says that there is no such thing (or that we may not see it)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Look something up. `view` names a function of the connector that turns the answer into what is compared."""
+
+    operation: str
+    arguments: dict[str, Json]
+    view: str | None = None
+    optional: bool = False
+
+    def through(self, view: str) -> Read:
+        """See the answer through a registered view of the connector."""
+        return replace(self, view=view)
+
+    def or_none(self) -> Read:
+        """Receive None where the service says that there is no such thing, instead of giving the snapshot up."""
+        return replace(self, optional=True)
+
+
+ABSENT: dict[str, Json] = {"$absent": True}
+"""In `Undo.on`: the read must say that the thing does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """The way back, as data. A fresh process can run it: operation and JSON arguments, and how to check and prove it."""
+
+    operation: str
+    arguments: dict[str, Json]
+    look: Read | None = None
+    left: Json = None
+    back: Json = None
+    same_shape: bool = False
+    remains: str = ""
+
+    def on(self, look: Read, *, left: Json, back: Json, same_shape: bool = False) -> Undo:
+        """Say how to see the thing that is undone.
+
+        Before the undo is sent, `look` must still show *left*: what this call left behind. Otherwise somebody else
+        changed it and the undo is not sent (`conflict`). After it was sent, `look` must show *back*; only then is
+        `restored` said. Both are compared as patterns: a dict matches when each of its keys does.
+
+        With *same_shape* the call's own answer has the shape that `look` returns, and the keys of *left* are filled
+        in again from it, because services normalise what they are given.
+        """
+        return replace(self, look=look, left=left, back=back, same_shape=same_shape)
+
+    def leaving(self, remains: str) -> Undo:
+        """Name what stays visible after this undo. Its outcome is then `compensated`, never `restored`."""
+        return replace(self, remains=remains)
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Let the call go, once, with extra headers if need be."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Step: TypeAlias = Read | Undo | Forward
+Handler: TypeAlias = Generator[Step, Any, None]
+"""What a handler returns: yields reads, undos and exactly one forward; receives JSON back."""
+Finder: TypeAlias = Generator[Read, Any, Json]
+"""What a finder returns: yields reads; returns the answer that the lost call would have had, or None."""
+View: TypeAlias = Callable[[Json], Json]
+
+
+def read(operation: str, /, **arguments: Json) -> Read:
+    """Look something up through the same client; as a step in a handler this is a snapshot and goes on record."""
+    return Read(operation, arguments)
+
+
+def undo(operation: str, /, **arguments: Json) -> Undo:
+    """Register the call that takes this one back."""
+    return Undo(operation, arguments)
+
+
+def forward(**headers: str) -> Forward:
+    """Send the call. Yields its answer as JSON. Underscores in header names become hyphens."""
+    return Forward({name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def matches(pattern: Json, value: Json) -> bool:
+    """Tell whether *value* shows what *pattern* asks for: dicts by the pattern's keys, everything else by equality."""
+    if isinstance(pattern, dict):
+        return isinstance(value, dict) and all(k in value and matches(v, value[k]) for k, v in pattern.items())
+    return bool(pattern == value)

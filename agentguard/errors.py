@@ -1,0 +1,86 @@
+"""Everything that agentguard itself raises. A vendor's exceptions pass through untouched.
+
+AgentguardError
+├── UsageError                 the program asks for something that cannot work
+│   ├── UnknownClient          wrap() does not know this client
+│   ├── UnknownConnector       no connector of that name is installed
+│   ├── SessionClosed          the session no longer takes calls
+│   ├── WrongSession           the client was wrapped for another session
+│   └── HandlerError           a connector's handler breaks the rules; names its file and line
+├── ConfigError                agentguard.toml cannot be used
+├── Blocked                    a call was stopped before anything was sent
+│   ├── ApprovalRequired       a person has to agree and nobody was there to ask
+│   ├── ApprovalDenied         a person said no
+│   └── SnapshotFailed         the state before could not be read
+└── LedgerError                the ledger cannot be read or written
+    ├── NoSuchSession          there is no session of that name in this ledger
+    └── SessionExists          a session of that name is there already
+
+Every message says what happened, what was not done and what to do next. Where none is given, the docstring is the
+message.
+"""
+
+from __future__ import annotations
+
+
+class AgentguardError(Exception):
+    """Something went wrong in agentguard."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.__doc__)
+
+
+class UsageError(AgentguardError):
+    """The program asks for something that cannot work."""
+
+
+class UnknownClient(UsageError):
+    """No installed connector knows this client. Nothing was wrapped."""
+
+
+class UnknownConnector(UsageError):
+    """No connector of that name is installed. Nothing was wrapped."""
+
+
+class SessionClosed(UsageError):
+    """The session no longer takes calls. Nothing was sent."""
+
+
+class WrongSession(UsageError):
+    """The client was wrapped for another session. Nothing was sent."""
+
+
+class HandlerError(UsageError):
+    """A connector's handler breaks the rules."""
+
+
+class ConfigError(AgentguardError):
+    """The configuration cannot be used."""
+
+
+class Blocked(AgentguardError):
+    """A call was stopped before anything was sent."""
+
+
+class ApprovalRequired(Blocked):
+    """A person has to agree to this call and nobody was there to ask. Nothing was sent."""
+
+
+class ApprovalDenied(Blocked):
+    """A person said no to this call. Nothing was sent."""
+
+
+class SnapshotFailed(Blocked):
+    """The state before the call could not be read, so it could not be restored later. Nothing was sent."""
+
+
+class LedgerError(AgentguardError):
+    """The ledger cannot be read or written. Nothing was sent."""
+
+
+class NoSuchSession(LedgerError):
+    """There is no session of that name in this ledger."""
+
+
+class SessionExists(LedgerError):
+    """A session of that name is in the ledger already. Nothing was started."""

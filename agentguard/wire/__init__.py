@@ -1,0 +1,1 @@
+"""The wire: neutral requests and responses, and a gate for each HTTP library that the SDKs are built on."""
