@@ -117,12 +117,12 @@ class Read:
 
 
 ABSENT: dict[str, Json] = {"$absent": True}
-"""In `Undo.on`: the read must say that the thing does not exist."""
+"""In `Undo.on`: the read must say that the thing does not exist; inside a pattern: that this key is not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The way back, as data. A fresh process can run it: operation and JSON arguments, and how to check and prove it."""
+    """The way back, as data that a fresh process can run: operation, JSON arguments, and how to check and prove it."""
 
     operation: str
     arguments: dict[str, Json]
@@ -180,7 +180,12 @@ def forward(**headers: str) -> Forward:
 
 
 def matches(pattern: Json, value: Json) -> bool:
-    """Tell whether *value* shows what *pattern* asks for: dicts by the pattern's keys, everything else by equality."""
+    """Tell whether *value* shows what *pattern* asks for: dicts by the pattern's keys, everything else by equality.
+
+    A key whose pattern is `ABSENT` must not be there.
+    """
     if isinstance(pattern, dict):
-        return isinstance(value, dict) and all(k in value and matches(v, value[k]) for k, v in pattern.items())
+        return isinstance(value, dict) and all(
+            k not in value if v == ABSENT else k in value and matches(v, value[k]) for k, v in pattern.items()
+        )
     return bool(pattern == value)

@@ -83,7 +83,7 @@ class Connector:
         name: str,
         *,
         title: str,
-        table: Path,
+        table: Path | OperationTable,
         seams: Sequence[Seam] = (),
         codec: RestCodec | None = None,
         account: Account | None = None,
@@ -101,12 +101,12 @@ class Connector:
         self.views: dict[str, View] = {}
         self.witness: Callable[[Read], Read | None] = lambda _read: None
         """For a read that found nothing: a read that must succeed before "it is gone" is believed."""
-        self._table_path = table
+        self._table = table
 
     @cached_property
     def table(self) -> OperationTable:
         """Every operation of the service. Loaded when first needed; checks that what is guarded exists."""
-        table = OperationTable.load(self._table_path)
+        table = self._table if isinstance(self._table, OperationTable) else OperationTable.load(self._table)
         for guarded in self.guarded.values():
             if guarded.operation not in table.by_name:
                 raise HandlerError(f"{guarded.where} guards {guarded.operation!r}, which {self.name}'s table lacks")

@@ -12,6 +12,7 @@ AgentguardError
 │   ├── ApprovalRequired       a person has to agree and nobody was there to ask
 │   ├── ApprovalDenied         a person said no
 │   └── SnapshotFailed         the state before could not be read
+├── Unrevealable               an undo needs a secret that was never written down
 └── LedgerError                the ledger cannot be read or written
     ├── NoSuchSession          there is no session of that name in this ledger
     └── SessionExists          a session of that name is there already
@@ -72,6 +73,10 @@ class ApprovalDenied(Blocked):
 
 class SnapshotFailed(Blocked):
     """The state before the call could not be read, so it could not be restored later. Nothing was sent."""
+
+
+class Unrevealable(AgentguardError):
+    """An undo needs a secret that was never written down. Nothing was sent."""
 
 
 class LedgerError(AgentguardError):

@@ -1,4 +1,4 @@
-"""The operations table of a service: every operation with verb, path, effect and risk, and the way from a path to its row.
+"""The operations table of a service: every operation with verb, path, effect and risk, found by name or by path.
 
 A table is a JSON Lines file, one operation a line:
 

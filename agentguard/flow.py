@@ -1,0 +1,182 @@
+"""Flows: generators that hold all logic and do no input or output, and the two drivers that do it for them.
+
+A flow yields one of the steps below and receives what came of it; what went wrong is thrown into it at that `yield`.
+`run` serves synchronous programs, `arun` asynchronous ones. Flows compose with `yield from`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from agentguard.calls import Answer, Call
+from agentguard.connector import Connector
+from agentguard.errors import UsageError
+from agentguard.report import Card
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Let the guarded call go, once. Receives `Sent`."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came back: what it proves, and the object that the caller's SDK goes on with."""
+
+    answer: Answer
+    native: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Make a call of ours (a snapshot, an undo, a look) through *border*. Receives its `Answer`."""
+
+    border: Border
+    call: Call
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Show a person what is about to be sent. Receives True or False, or None where there is nobody to ask."""
+
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Write to the ledger. Receives what *write* returns."""
+
+    write: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait *seconds*."""
+
+    seconds: float
+
+
+FlowStep: TypeAlias = Send | Perform | Ask | Commit | Pause
+Flow: TypeAlias = Generator[FlowStep, Any, T]
+
+
+class Border(Protocol):
+    """Where calls of one client meet the world: an SDK's transport, or plain functions."""
+
+    @property
+    def connector(self) -> Connector:
+        """Whose operations these are."""
+
+    @property
+    def base(self) -> str:
+        """The URL of the service; what was called there is undone there and nowhere else."""
+
+    @property
+    def sync(self) -> bool:
+        """Whether `perform` works."""
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether `aperform` works."""
+
+    def never_left(self, error: BaseException) -> bool:
+        """Whether *error* proves that nothing reached the service."""
+
+    def perform(self, call: Call, headers: Mapping[str, str]) -> Answer:
+        """Make *call* and wait for its answer."""
+
+    async def aperform(self, call: Call, headers: Mapping[str, str]) -> Answer:
+        """The same for an asynchronous client."""
+
+
+Approver: TypeAlias = Callable[[Card], Any]
+"""Asked with a card; returns whether the call may go. May be a coroutine function in an asynchronous program."""
+
+
+def run(flow: Flow[T], *, transmit: Callable[[Send], Sent] | None = None, approver: Approver | None = None) -> T:
+    """Drive *flow* to its end and return what it returns."""
+    reply: Any = None
+    error: BaseException | None = None
+    with closing(flow):
+        while True:
+            try:
+                step = flow.throw(error) if error is not None else flow.send(reply)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            reply, error = None, None
+            try:
+                reply = _do(step, transmit, approver)
+            except BaseException as raised:  # noqa: BLE001 - every way a step can end is the flow's to judge
+                error = raised
+
+
+async def arun(flow: Flow[T], *, transmit: Callable[[Send], Any] | None = None, approver: Approver | None = None) -> T:
+    """Drive *flow* to its end in an event loop and return what it returns."""
+    reply: Any = None
+    error: BaseException | None = None
+    with closing(flow):
+        while True:
+            try:
+                step = flow.throw(error) if error is not None else flow.send(reply)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            reply, error = None, None
+            try:
+                reply = await _ado(step, transmit, approver)
+            except BaseException as raised:  # noqa: BLE001 - a cancellation, too, has to be put on record
+                error = raised
+
+
+def _do(step: FlowStep, transmit: Callable[[Send], Sent] | None, approver: Approver | None) -> Any:
+    match step:
+        case Commit():
+            return step.write()
+        case Send():
+            assert transmit is not None
+            return transmit(step)
+        case Perform() if step.border.sync:
+            return step.border.perform(step.call, step.headers)
+        case Perform():
+            return asyncio.run(step.border.aperform(step.call, step.headers))
+        case Pause():
+            return time.sleep(step.seconds)
+        case Ask():
+            said = approver(step.card) if approver else None
+            if inspect.isawaitable(said):
+                inspect.iscoroutine(said) and said.close()
+                raise UsageError(
+                    "the approver is asynchronous and the call is not. Nothing was sent. "
+                    "Give the session a plain function, or use an asynchronous client."
+                )
+            return said
+
+
+async def _ado(step: FlowStep, transmit: Callable[[Send], Any] | None, approver: Approver | None) -> Any:
+    match step:
+        case Commit():
+            return step.write()
+        case Send():
+            assert transmit is not None
+            return await transmit(step)
+        case Perform() if step.border.asynchronous:
+            return await step.border.aperform(step.call, step.headers)
+        case Perform():
+            return await asyncio.to_thread(step.border.perform, step.call, step.headers)
+        case Pause():
+            return await asyncio.sleep(step.seconds)
+        case Ask():
+            said = approver(step.card) if approver else None
+            return await said if inspect.isawaitable(said) else said

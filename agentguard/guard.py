@@ -1,0 +1,198 @@
+"""The gate's other side: what happens to each request of a wrapped client.
+
+A request is one of three things. One of ours (a snapshot, an undo) was issued through the same SDK and is only sent and
+captured. One that changes nothing goes as it is. Everything else becomes a call and is taken through the engine.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from agentguard.calls import Answer, Call, Effect
+from agentguard.connector import Connector
+from agentguard.engine import Work, guard
+from agentguard.errors import AgentguardError
+from agentguard.flow import Send, Sent, arun, run
+from agentguard.wire.codec import Decoded
+from agentguard.wire.http import Headers, Outgoing, Request, Response
+from agentguard.wire.seam import AsyncTransmit, Seam, Transmit
+
+if TYPE_CHECKING:
+    from agentguard.session import Session
+
+
+class Capture:
+    """Receives the raw answer to a request of ours, whatever the SDK makes of it."""
+
+    response: Response | None = None
+    error: BaseException | None = None
+
+
+_capture: ContextVar[Capture | None] = ContextVar("agentguard_capture", default=None)
+scope: ContextVar[str | None] = ContextVar("agentguard_scope", default=None)
+"""The method of the wrapped client that is being called, as the proxy names it."""
+
+
+class Guard:
+    """One client of one session: the gate under its twin, and the border that our own requests cross."""
+
+    def __init__(self, session: Session, connector: Connector, seam: Seam, client: Any) -> None:
+        self.session = session
+        self.connector = connector
+        self.seam = seam
+        self.client = client
+        self.sync = seam.sync
+        self.asynchronous = seam.asynchronous
+        self.bases = seam.bases(client)
+        self.base = self.bases[0]
+        session.redactor.learn(*seam.secrets(client))
+        self.twin = seam.twin(client, self)
+
+    def never_left(self, error: BaseException) -> bool:
+        """Whether *error* proves that nothing reached the service. Errors of our own come before anything is sent."""
+        return isinstance(error, AgentguardError) or self.seam.never_left(error)
+
+    # The gate
+
+    def passes(self, verb: str, url: str) -> bool:
+        """Whether this request certainly changes nothing and is none of ours."""
+        return _capture.get() is None and self.connector.reads(verb, urlsplit(url).path)
+
+    def send(self, request: Request, transmit: Transmit) -> Response:
+        """Guard a request of a synchronous client."""
+        capture = _capture.get()
+        if capture is not None:
+            return _captured(capture, request, transmit)
+        decoded = self._decode(request)
+        if decoded.operation.effect is Effect.READ:
+            return transmit(request)
+        work = self._work(decoded, request)
+
+        def forward(step: Send) -> Sent:
+            response = transmit(_with(request, step.headers))
+            return Sent(self.connector.codec.answer(decoded.operation, response), response)
+
+        with self.session.taking_call():
+            flow = guard(work)
+            response: Response = run(flow, transmit=forward, approver=self.session.approver)
+        return response
+
+    async def asend(self, request: Request, transmit: AsyncTransmit) -> Response:
+        """Guard a request of an asynchronous client."""
+        capture = _capture.get()
+        if capture is not None:
+            try:
+                capture.response = await transmit(request)
+            except BaseException as error:
+                capture.error = error
+                raise
+            return capture.response
+        decoded = self._decode(request)
+        if decoded.operation.effect is Effect.READ:
+            return await transmit(request)
+        work = self._work(decoded, request)
+
+        async def forward(step: Send) -> Sent:
+            response = await transmit(_with(request, step.headers))
+            return Sent(self.connector.codec.answer(decoded.operation, response), response)
+
+        with self.session.taking_call():
+            flow = guard(work)
+            response: Response = await arun(flow, transmit=forward, approver=self.session.approver)
+        return response
+
+    def _decode(self, request: Request) -> Decoded:
+        return self.connector.codec.decode(self.connector.table, request, self.bases)
+
+    def _work(self, decoded: Decoded, request: Request) -> Work:
+        self.session.check_takes_calls()
+        header = self.connector.idempotency_header
+        return Work(
+            self.session,
+            self,
+            decoded.operation,
+            Call(decoded.operation.name, decoded.arguments),
+            method=method_name(self.seam.packages),
+            key=request.headers.get(header.lower()) if header else None,
+        )
+
+    # The border
+
+    def perform(self, call: Call, headers: Mapping[str, str]) -> Answer:
+        """Make a call of ours through the twin and return its raw answer."""
+        outgoing = self._outgoing(call, headers)
+        capture = Capture()
+        token = _capture.set(capture)
+        try:
+            self.seam.issue(self.twin, outgoing)
+        except Exception as error:  # noqa: BLE001 - the SDK may dislike an answer that we can read
+            if capture.response is None:
+                raise (capture.error or error) from None
+        finally:
+            _capture.reset(token)
+        return self._answer(call, capture)
+
+    async def aperform(self, call: Call, headers: Mapping[str, str]) -> Answer:
+        """The same for an asynchronous client."""
+        outgoing = self._outgoing(call, headers)
+        capture = Capture()
+        token = _capture.set(capture)
+        try:
+            await self.seam.aissue(self.twin, outgoing)
+        except Exception as error:  # noqa: BLE001 - likewise
+            if capture.response is None:
+                raise (capture.error or error) from None
+        finally:
+            _capture.reset(token)
+        return self._answer(call, capture)
+
+    def _outgoing(self, call: Call, headers: Mapping[str, str]) -> Outgoing:
+        outgoing = self.connector.codec.encode(self.connector.table.by_name[call.operation], call.arguments)
+        return replace(outgoing, headers={**outgoing.headers, **headers})
+
+    def _answer(self, call: Call, capture: Capture) -> Answer:
+        if capture.response is None:
+            raise AgentguardError(f"{call.operation} was issued through {self.seam.sdk} and never passed the gate")
+        return self.connector.codec.answer(self.connector.table.by_name[call.operation], capture.response)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Guard:
+        """A copy of a wrapped client is guarded by the same guard."""
+        return self
+
+
+def _captured(capture: Capture, request: Request, transmit: Transmit) -> Response:
+    try:
+        capture.response = transmit(request)
+    except BaseException as error:
+        capture.error = error
+        raise
+    return capture.response
+
+
+def _with(request: Request, headers: Mapping[str, str]) -> Request:
+    """*request* with *headers* put in place of those of the same name."""
+    if not headers:
+        return request
+    return Request(request.verb, request.url, Headers({**request.headers, **Headers(headers)}), request.body)
+
+
+def method_name(packages: tuple[str, ...]) -> str:
+    """Name the SDK's method that is being called.
+
+    The proxy knows it when the wrapped client was called; for an object that a call returned (`issue.edit`) it is the
+    outermost function of the SDK on the stack.
+    """
+    frame = sys._getframe(1)
+    name = ""
+    current: Any = frame
+    while current is not None:
+        root = current.f_globals.get("__name__", "").partition(".")[0]
+        if root in packages:
+            name = current.f_code.co_qualname
+        current = current.f_back
+    return scope.get() or name

@@ -1,0 +1,117 @@
+"""What the ledger holds: sessions, their calls, the undos of a call, and the events that led there."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from agentguard.calls import CallState, Effect, Json, Outcome, Risk
+
+
+class SessionState(StrEnum):
+    """Where a session stands."""
+
+    OPEN = "open"
+    COMPLETED = "completed"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"  # everything in it was taken back
+    PARTIAL = "partial"  # a rollback ended with something that could not be taken back
+
+
+class UndoState(StrEnum):
+    """Where an undo stands. What it came to is its outcome."""
+
+    PLANNED = "planned"
+    SENDING = "sending"  # durable, and perhaps sent
+    DONE = "done"
+
+
+class SessionRow(msgspec.Struct, kw_only=True):
+    """One session. Times are seconds since 1970, UTC."""
+
+    id: str
+    agent: str
+    intent: str
+    tenant: str | None = None
+    user: str | None = None
+    on_error: str = "rollback"
+    state: SessionState = SessionState.OPEN
+    cause: str | None = None
+    """What made it roll back: the exception, or who asked."""
+    started_at: float = 0.0
+    ended_at: float | None = None
+
+
+class CallRow(msgspec.Struct, kw_only=True):
+    """One recorded call: what was asked, why, what the state was before, and what came of it."""
+
+    session: str
+    seq: int = 0
+    connector: str
+    base: str
+    """The URL of the service that it went to; an undo goes nowhere else."""
+    name: str
+    """The operation without the service in front."""
+    method: str = ""
+    """The SDK's own name for what was called, for people."""
+    target: str = ""
+    arguments: dict[str, Json] = msgspec.field(default_factory=dict)
+    effect: Effect = Effect.IRREVERSIBLE
+    risk: Risk = Risk.HIGH
+    state: CallState = CallState.INTENT
+    reason: str | None = None
+    confidence: float | None = None
+    digest: str = ""
+    """SHA-256 of the canonical call, secrets masked."""
+    ordinal: int = 0
+    """How many equal calls of this session were settled before it; part of the idempotency key."""
+    key: str | None = None
+    """The idempotency key that it was sent with, where the service has one."""
+    snapshots: list[Json] = msgspec.field(default_factory=list)
+    """What the handler read before the call, in order."""
+    status: int | None = None
+    answer: Json = None
+    error: str | None = None
+    """What went wrong, or why there is no way back."""
+    created_at: float = 0.0
+    settled_at: float | None = None
+
+    @property
+    def operation(self) -> str:
+        """The operation with the service in front: `github.issues.create`."""
+        return f"{self.connector}.{self.name}"
+
+
+class UndoRow(msgspec.Struct, kw_only=True):
+    """One way back, and what became of it."""
+
+    session: str
+    seq: int = 0
+    n: int = 0
+    name: str
+    arguments: dict[str, Json]
+    look: dict[str, Json] | None = None
+    """How to see the thing: `{"operation", "arguments", "view"}`."""
+    left: Json = None
+    back: Json = None
+    same_shape: bool = False
+    remains: str = ""
+    state: UndoState = UndoState.PLANNED
+    outcome: Outcome | None = None
+    detail: str = ""
+    found: Json = None
+    """What the last look showed."""
+    updated_at: float | None = None
+
+
+class EventRow(msgspec.Struct, kw_only=True):
+    """One thing that happened, in the order of `id`. Never changed or removed."""
+
+    id: int = 0
+    session: str
+    seq: int | None = None
+    n: int | None = None
+    kind: str
+    at: float
+    data: dict[str, Json] = msgspec.field(default_factory=dict)

@@ -1,0 +1,98 @@
+"""What secrets look like by themselves: the forms that vendors give them, and how texts assign them.
+
+The patterns are tried on everything that is written down. Each begins with what is quick to look for; a callback in
+`agentguard.redaction` then decides with what stands around a match.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+TOKEN = re.compile(  # begins with literals, which is quick; what may stand in front of one, `_hide_token` checks
+    r"gh[opsru]_[A-Za-z0-9]{6}[\w.-]*\w|github_pat_\w{6,}"
+    r"|[sre]k_(?:live|test|org)_\w{4,}|rk_[A-Za-z0-9]{16,}|whsec_[\w+/=]{6,}"
+    r"|xox[a-z](?:\.xox[a-z])?-[\w-]{4,}|xapp-[\w-]{4,}"
+    r"|A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}|AIza[\w-]{20,}|ya29\.[\w.-]{6,}|GOCSPX-[\w-]{10,}|1//0[\w-]{20,}"
+    r"|gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent)-[\w.-]{6,}"
+    r"|(?:npm|hf|ntn|secret)_(?:(?=[A-Za-z]*\d)[A-Za-z0-9]{12,}|[A-Za-z]{24,})"
+    r"|pypi-[\w-]{16,}|pat-[a-z]{2}\d-[0-9A-Za-z-]{16,}|SG\.[\w-]{10,}\.[\w-]{10,}|sk-(?=[\w-]*\d)[\w-]{20,}"
+    r"|lin_(?:api|oauth)_\w{16,}|shp(?:at|ca|pa|ss)_[0-9A-Za-z]{16,}|do[opr]_v1_[0-9a-f]{32,}|figd_[\w-]{16,}"
+    r"|re_[A-Za-z0-9]{6,12}_[A-Za-z0-9]{16,}|sq0[a-z]{3}-[\w-]{16,}|hv[sb]\.[\w-]{16,}|dapi[0-9a-f]{32}"
+    r"|ATATT3[\w=-]{16,}|PMAK-[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|sb[p]_[0-9a-f]{20,}|sb_secret_\w{10,}"
+    r"|eyJ[\w-]{5,}\.[\w-]{4,}(?:\.[\w-]*){1,3}"  # JWT and JWE: the first part is JSON in Base64
+)
+CLIENT_SECRET = re.compile(r"\b[a-z]{2,6}_[A-Za-z0-9_]{4,}_secret_\w{4,}")  # Stripe: pi_..._secret_...
+BOT_TOKEN = re.compile(r"(?<!\d)\d{8,10}:AA[\w-]{33}(?![\w-])")  # Telegram
+PEM = re.compile(
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
+USERINFO = re.compile(r"(?<=://)(?P<user>[^/?#\s@:\"'<>]*)(?::(?P<password>[^/?#\s\"'<>]+))?@")
+HOOK = re.compile(
+    r"(?<=hooks\.slack\.com/)\w+/[\w/-]+|(?<=/api/webhooks/)\d+/[\w-]{20,}|(?<=api\.telegram\.org/)bot[\w:-]+"
+)
+SIGNED = re.compile(r"(?<=[?&;])((?:x-amz-|x-goog-)?sig(?:nature)?|code(?==\w*\d))=([^&#\s\"'<>]{8,})", re.IGNORECASE)
+SCHEME = re.compile(r"\b(bearer|basic|digest|negotiate)\s+(?!\[redacted)([\w.~+/=:-]{6,})", re.IGNORECASE)
+PROSE = re.compile(
+    r"(?:access|accounts?|auth|authentication|authorization|credentials?|format|headers?|plan|price|realm|schem[ae]"
+    r"|security|support|tokens?|values?)\Z",
+    re.IGNORECASE,
+)
+"""What follows the name of an authentication scheme where people write about it."""
+HEADER_LINE = re.compile(
+    r"\b(?:(?:proxy-)?authorization\\?[\"']?\s*[:=]\s*\\?[\"']?"
+    r"(?:aws4-hmac-sha256|apikey|basic|bearer|digest|negotiate|token)\s+(?P<credentials>[^\r\n\"'\\]+)"
+    r"|(?:set-)?cookie\\?[\"']?\s*[:=]\s*\\?[\"']?(?P<cookie>[\w!#$%&*+.^`|~-]+=[^\r\n\"'\\]+))",
+    re.IGNORECASE,
+)
+ASSIGNED = re.compile(
+    r"(?:pass|pwd|secret|token|key|credential|cookie|auth|jwt|otp|cvc|cvv|iban|ssn)(?P<tail>[\w-]{0,30})"
+    r"\\?[\"'\]]?\s{0,3}(?P<sign>=>|:=|=|:)(?!=)\s{0,3}"
+    r"(?:\\?(?P<mark>[\"'])(?P<quoted>(?:(?!\\?(?P=mark)).){1,4096})|(?P<bare>[^\s&\"'`,;<>()\[\]{}\\]+))",
+    re.IGNORECASE | re.DOTALL,
+)
+ASSIGNED_HINTS = (
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "credential",
+    "cookie",
+    "auth",
+    "jwt",
+    "otp",
+    "cvc",
+    "cvv",
+    "iban",
+    "ssn",
+)
+SCHEME_HINTS = ("bearer", "basic", "digest", "negotiate")
+HOOK_HINTS = ("hooks.slack.com/", "/api/webhooks/", "api.telegram.org/")
+NAME_BEFORE = re.compile(r"[\w-]*\Z")
+CODE = re.compile(r"[$%<{*]|(?:[A-Za-z_]+\.)+[A-Za-z_]+\Z")
+"""What stands behind a secret's name in a program or template: a variable, a placeholder, an attribute."""
+CARD = re.compile(r"[2-6](?:\d{13,15}|\d{3}([ -])\d{4}\1\d{4}\1\d{4}|\d{3}([ -])\d{6}\2\d{4,5})(?!\w|[.-]\d)")
+ISSUED = re.compile(  # who issues cards with which first digits, and how long they are (ISO/IEC 7812)
+    r"4\d{15}\Z|5[1-5]\d{14}\Z|2(?:2[2-9]|[3-6]\d|7[01])\d{13}\Z|2720\d{12}\Z|3[47]\d{13}\Z"
+    r"|(?:6011|65\d\d|64[4-9]\d)\d{12}\Z|3(?:0[0-5]|[68]\d)\d{11}\Z|35(?:2[89]|[3-8]\d)\d{12}\Z|62\d{14}\Z"
+)
+BASE64 = re.compile(r"[A-Za-z0-9+/_-][A-Za-z0-9+/_\r\n-]+={0,2}\s*\Z")
+
+
+def is_basic(value: str) -> bool:
+    """Whether *value* is user and password as RFC 7617 encodes them."""
+    try:
+        return b":" in base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+    except binascii.Error:
+        return False
+
+
+def is_card(digits: str) -> bool:
+    """Whether *digits* have an issuer's first digits, the length of its cards and a right check digit (Luhn)."""
+    if not ISSUED.match(digits):
+        return False
+    doubled = (int(d) * 2 if at % 2 else int(d) for at, d in enumerate(reversed(digits)))
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
