@@ -149,8 +149,9 @@ class Connector:
         """Register how to find out whether a call of *operation* happened when its answer was lost.
 
         The decorated generator function yields reads and returns the answer that the call would have had, or None.
-        It may name `since`, the time of the intent (ISO 8601, UTC). *authoritative* says that None proves that it did
-        not happen, because the look-up is by a marker of ours and not delayed.
+        It may name `since`, the time of the intent (ISO 8601, UTC), and `key`, the idempotency key that was sent.
+        *authoritative* says that None proves that it did not happen, because the look-up is by a marker of ours and
+        not delayed.
         """
 
         def register(finder: FinderFunction) -> FinderFunction:

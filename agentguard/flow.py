@@ -147,10 +147,8 @@ def _do(step: FlowStep, transmit: Callable[[Send], Sent] | None, approver: Appro
         case Send():
             assert transmit is not None
             return transmit(step)
-        case Perform() if step.border.sync:
-            return step.border.perform(step.call, step.headers)
         case Perform():
-            return asyncio.run(step.border.aperform(step.call, step.headers))
+            return step.border.perform(step.call, step.headers)
         case Pause():
             return time.sleep(step.seconds)
         case Ask():

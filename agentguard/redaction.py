@@ -1,7 +1,7 @@
 """Redaction: secrets are taken out of everything before it is written down, and put back where an undo needs them.
 
-A secret is replaced by a placeholder, `[redacted kdhqwtzrnbvx]`. Its letters are random: a digest of a weak secret
-could be guessed. Within one `Redactor` the same secret always has the same placeholder, so that values can still be
+A secret is replaced by a placeholder, `[redacted f3a90c5e71bd2846]`, which is random: a digest of a weak secret could
+be guessed. Within one `Redactor` the same secret always has the same placeholder, so that values can still be
 compared, and `reveal` puts the secret back; in another process nobody can. Three things give a secret away: the name
 that it stands under (`secret_names`), its own form (`secret_forms`), and that a client holds it (`learn`). Nothing is
 taken for a secret because it merely looks random: ids and digests do, and an undo needs those.
@@ -51,8 +51,7 @@ from agentguard.secret_names import LITERALS, OBJECT_IDS, Kind, is_id, kind_of
 
 __all__ = ["Redactor", "Unrevealable", "shrink"]
 
-_LETTERS = "bcdfghjklmnpqrstvwxz"  # no vowels: no words; no digits: never part of a card number
-_PLACEHOLDER = re.compile(r"\[redacted ([a-z]{12})\]")
+_PLACEHOLDER = re.compile(r"\[redacted ([a-f][0-9a-f]{15})\]")  # a letter first: it is never read as a card number
 
 _SECRET_HEADERS = re.compile(r"signature|^authentication$|client-cert", re.IGNORECASE)
 
@@ -276,7 +275,7 @@ class Redactor:
             known = self._placeholders.get((type(secret), secret))
             if known is not None:
                 return known
-            name = "".join(secrets.choice(_LETTERS) for _ in range(12))
+            name = secrets.choice("abcdef") + secrets.token_hex(8)[1:]
             self._remembered[name] = secret
             placeholder = self._placeholders[type(secret), secret] = f"[redacted {name}]"
             if seen and isinstance(secret, str) and len(secret) >= 8 and not secret.isalpha():

@@ -38,23 +38,25 @@ def connector(name: str) -> Connector:
     return found
 
 
-def seam_for(client: Any, name: str | None = None) -> tuple[Connector, Seam]:
-    """Return the connector and the seam that take *client*; *name* limits the search to one connector."""
-    for candidate in [name] if name else connector_names():
+def seam_for(client: Any, wanted: str | Connector | None = None) -> tuple[Connector, Seam]:
+    """Return the connector and the seam that take *client*; *wanted* says which connector, else all are asked."""
+    kind = f"{type(client).__module__}.{type(client).__qualname__}"
+    if wanted is not None:
+        found = connector(wanted) if isinstance(wanted, str) else wanted
+        seam = next((seam for seam in found.seams if seam.takes(client)), None)
+        if seam is None:
+            takes = ", ".join(cls for seam in found.seams for cls in seam.clients)
+            raise UnknownClient(f"the connector {found.name!r} takes {takes}, not a {kind}. Nothing was wrapped.")
+        return found, seam
+    for name in connector_names():
         try:
-            found = connector(candidate)
-        except ImportError:
-            if name:
-                raise
-            log.warning("agentguard: the connector %s cannot be imported", candidate, exc_info=True)
+            found = connector(name)
+        except Exception:  # noqa: BLE001 - a broken connector of somebody else must not take ours with it
+            log.warning("agentguard: the connector %s cannot be loaded", name, exc_info=True)
             continue
         for seam in found.seams:
             if seam.takes(client):
                 return found, seam
-    kind = f"{type(client).__module__}.{type(client).__qualname__}"
-    if name:
-        takes = ", ".join(cls for seam in connector(name).seams for cls in seam.clients)
-        raise UnknownClient(f"the connector {name!r} takes {takes}, not a {kind}. Nothing was wrapped.")
     raise UnknownClient(
         f"no installed connector takes a {kind}; there are: {', '.join(connector_names())}. Nothing was wrapped. "
         "Pass the SDK's client object itself, or name a connector with connector=."

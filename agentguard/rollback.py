@@ -146,7 +146,7 @@ def find(work: Unwinding, border: Border, call: CallRow) -> Flow[Json]:
     finder = border.connector.finders[call.name].finder
     arguments = work.context.redactor.reveal(call.arguments)
     since = _iso(call.created_at)
-    steps = finder(**bind(finder, Call(call.name, arguments), since=since))
+    steps = finder(**bind(finder, Call(call.name, arguments), since=since, key=call.key))
     reply: Json = None
     while True:
         try:
@@ -202,6 +202,8 @@ def run_undo(work: Unwinding, border: Border, undo: UndoRow) -> Flow[tuple[Outco
         elif undo.state is UndoState.SENDING:
             verdict = Outcome.IN_DOUBT, "an earlier undo was interrupted, and nothing shows whether it happened"
         if verdict is None:
+            if undo.outcome is Outcome.FAILED:
+                undo.attempt += 1
             yield Commit(lambda: ledger.begin_undo(undo))
             verdict, found = yield from send_undo(border, undo, arguments, back, reveal)
     except Unrevealable:
@@ -272,7 +274,9 @@ def send_undo(
     """Send the undo once and look whether it worked."""
     headers = {}
     if border.connector.idempotency_header:
-        headers[border.connector.idempotency_header] = f"agentguard-undo-{undo.session}-{undo.seq}-{undo.n}"
+        headers[border.connector.idempotency_header] = (
+            f"agentguard-undo-{undo.session}-{undo.seq}-{undo.n}-{undo.attempt}"
+        )
     error: str | None = None
     certainty = Certainty.UNKNOWN
     try:

@@ -33,7 +33,9 @@ USERINFO = re.compile(r"(?<=://)(?P<user>[^/?#\s@:\"'<>]*)(?::(?P<password>[^/?#
 HOOK = re.compile(
     r"(?<=hooks\.slack\.com/)\w+/[\w/-]+|(?<=/api/webhooks/)\d+/[\w-]{20,}|(?<=api\.telegram\.org/)bot[\w:-]+"
 )
-SIGNED = re.compile(r"(?<=[?&;])((?:x-amz-|x-goog-)?sig(?:nature)?|code(?==\w*\d))=([^&#\s\"'<>]{8,})", re.IGNORECASE)
+SIGNED = re.compile(
+    r"(?<=[?&;])((?:x-amz-|x-goog-)?sig(?:nature)?|code(?==\w*\d))=(?!\[redacted )([^&#\s\"'<>]{8,})", re.IGNORECASE
+)
 SCHEME = re.compile(r"\b(bearer|basic|digest|negotiate)\s+(?!\[redacted)([\w.~+/=:-]{6,})", re.IGNORECASE)
 PROSE = re.compile(
     r"(?:access|accounts?|auth|authentication|authorization|credentials?|format|headers?|plan|price|realm|schem[ae]"

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from agentguard.approvals import resolve_approver
+from agentguard.connector import Connector
 from agentguard.errors import SessionClosed, UnknownConnector, UsageError, WrongSession
 from agentguard.flow import Approver, Border, Flow, arun, run
 from agentguard.guard import Guard
@@ -69,10 +70,11 @@ class Session:
 
     # Wrapping clients
 
-    def wrap(self, client: T, connector: str | None = None) -> T:
+    def wrap(self, client: T, connector: str | Connector | None = None) -> T:
         """Return a guarded twin of *client*, of the same type; *client* itself is left as it is.
 
-        Raises UnknownClient or UnknownConnector where no connector takes it, and SessionClosed when the session is
+        *connector* is the name of an installed connector, or a `Connector`; by default the one that takes clients of
+        this type. Raises UnknownClient or UnknownConnector where none does, and SessionClosed when the session is
         over. Wrapping the same client again returns the same twin.
         """
         self.check_takes_calls()
@@ -90,7 +92,7 @@ class Session:
         wrapped: Any = known[1]
         return wrapped  # type: ignore[no-any-return]  # a proxy: it has the type of what it wraps
 
-    def use(self, client: Any, connector: str | None = None) -> Guard:
+    def use(self, client: Any, connector: str | Connector | None = None) -> Guard:
         """Let calls and undos of this session use *client*."""
         found, seam = seam_for(client, connector)
         guard = Guard(self, found, seam, client)
@@ -157,6 +159,15 @@ class Session:
             self._enter(SessionState.COMPLETED)
 
     @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this the active session in this thread: actions in the block belong to it. Threads start with none."""
+        token = current.set(self)
+        try:
+            yield
+        finally:
+            current.reset(token)
+
+    @contextmanager
     def because(self, reason: str, confidence: float | None = None) -> Iterator[None]:
         """Put the agent's reason, and how sure it was (0 to 1), on record with each call in this block."""
         if confidence is not None and not 0 <= confidence <= 1:
@@ -199,11 +210,13 @@ class Session:
         May be called again, also by another process: what was taken back is not touched again. The report tells what
         came of each call; `report.ok` is True only if every one was restored, compensated or undone already.
         """
-        if _loop_is_running() and any(not c.sync for c in self._borders):
-            raise UsageError(
-                "this session has asynchronous clients and an event loop is running. Nothing was taken back. "
-                "Use `await session.arollback()`."
-            )
+        if any(not border.sync for border in self._borders):
+            if _loop_is_running():
+                raise UsageError(
+                    "this session has asynchronous clients and an event loop is running. Nothing was taken back. "
+                    "Use `await session.arollback()`, and `async with` for the session."
+                )
+            return asyncio.run(self.arollback(to, cause=cause))
         after = self._start_rollback(to, cause)
         self._wait_for_calls()
         return self._end_rollback(to, run(self._unwind(after)))
@@ -371,8 +384,8 @@ def locate(ledger: str | Path | Ledger | None) -> Ledger:
     return open_ledger(ledger) if isinstance(ledger, str | Path) else ledger
 
 
-def wrap(client: T, session: Session, connector: str | None = None) -> T:
-    """Return a guarded twin of *client* for *session*; see `Session.wrap`."""
+def wrap(client: T, session: Session, connector: str | Connector | None = None) -> T:
+    """Return a guarded twin of *client* for *session*, through the connector of that name; see `Session.wrap`."""
     if not isinstance(session, Session):
         raise UsageError(f"wrap(client, session) needs a session, not a {type(session).__name__}. Nothing was wrapped.")
     return session.wrap(client, connector)

@@ -98,6 +98,8 @@ class UndoRow(msgspec.Struct, kw_only=True):
     same_shape: bool = False
     remains: str = ""
     state: UndoState = UndoState.PLANNED
+    attempt: int = 0
+    """How many times the service has refused it. Part of its idempotency key: services repeat what they refused."""
     outcome: Outcome | None = None
     detail: str = ""
     found: Json = None

@@ -262,9 +262,19 @@ class SqliteLedger:
         self, db: apsw.Connection, undo: UndoRow, state: UndoState, outcome: Outcome | None, detail: str, found: Json
     ) -> None:
         db.execute(
-            "UPDATE undo SET state = ?, outcome = ?, detail = ?, found = ?, updated_at = ? "
+            "UPDATE undo SET state = ?, attempt = ?, outcome = ?, detail = ?, found = ?, updated_at = ? "
             "WHERE session = ? AND seq = ? AND n = ?",
-            (state, outcome, detail, _encode(found).decode(), time.time(), undo.session, undo.seq, undo.n),
+            (
+                state,
+                undo.attempt,
+                outcome,
+                detail,
+                _encode(found).decode(),
+                time.time(),
+                undo.session,
+                undo.seq,
+                undo.n,
+            ),
         )
 
     # Events

@@ -2,7 +2,7 @@
 
 An SDK's seam overrides the method of the SDK that calls `ClientSession.request`, because the session may be the
 program's own, used for other things too. aiohttp repeats a GET by itself when a kept connection turns out to be closed
-(`_RETRY_ATTEMPTS`); a request that changes something must therefore be sent as POST.
+(`IDEMPOTENT_METHODS` in aiohttp/client.py); a request that changes something must therefore be sent as POST.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def usable_here(session: Any) -> bool:
 
 
 def never_left(error: BaseException) -> bool:
-    """Whether *error* came before a connection stood: the name did not resolve, or the connection was refused."""
-    from aiohttp import ClientConnectorDNSError, ClientConnectorError
+    """Whether *error* came before a connection stood: refused, no such name, no route, no TLS."""
+    from aiohttp import ClientConnectorError
 
-    if isinstance(error, ClientConnectorDNSError):
-        return True
-    return isinstance(error, ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError)
+    return isinstance(error, ClientConnectorError)

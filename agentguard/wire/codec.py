@@ -72,9 +72,13 @@ class RestCodec:
         return Outgoing(operation.verb, path, query, rest or None)
 
     def answer(self, operation: Operation, response: Response) -> Answer:
-        """Say what *response* proves. 4xx: refused. 5xx: unknown, as it may have been sent on before it broke."""
+        """Say what *response* proves.
+
+        2xx: it happened. 3xx: not here; an SDK that follows passes the gate again. 4xx: refused. 5xx: unknown, as the
+        request may have been passed on before something broke.
+        """
         value = response.json()
-        if response.status < 400:
+        if response.status < 300:
             return Answer(response.status, value, Certainty.HAPPENED)
         certainty = Certainty.REFUSED if response.status < 500 and response.status != 408 else Certainty.UNKNOWN
         return Answer(response.status, value, certainty, response.status in (404, 410), self.error(response, value))

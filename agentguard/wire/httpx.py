@@ -32,6 +32,8 @@ class GatedTransport(httpx.BaseTransport):
 
         def transmit(changed: Request) -> Response:
             answer = self.inner.handle_request(_native_request(request, changed))
+            if answer.is_closed:
+                return _read_already(answer)
             try:
                 raw = b"".join(answer.iter_raw())
             finally:
@@ -60,6 +62,8 @@ class AsyncGatedTransport(httpx.AsyncBaseTransport):
 
         async def transmit(changed: Request) -> Response:
             answer = await self.inner.handle_async_request(_native_request(request, changed))
+            if answer.is_closed:
+                return _read_already(answer)
             try:
                 raw = b"".join([part async for part in answer.aiter_raw()])
             finally:
@@ -122,6 +126,11 @@ def _neutral_response(answer: httpx.Response, raw: bytes) -> Response:
         answer.status_code, headers=answer.headers, stream=httpx.ByteStream(raw), extensions=answer.extensions
     )
     return Response(answer.status_code, Headers(answer.headers), decoded, native)
+
+
+def _read_already(answer: httpx.Response) -> Response:
+    """An answer that its transport made with the whole body, as caches and test transports do."""
+    return Response(answer.status_code, Headers(answer.headers), answer.content, answer)
 
 
 def _native_response(response: Response) -> httpx.Response:

@@ -56,6 +56,7 @@ CREATE TABLE undo (
     same_shape INTEGER NOT NULL,
     remains    TEXT NOT NULL,
     state      TEXT NOT NULL,
+    attempt    INTEGER NOT NULL,
     outcome    TEXT,
     detail     TEXT NOT NULL,
     found      TEXT NOT NULL,
