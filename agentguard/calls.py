@@ -151,9 +151,19 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """Let the call go, once, with extra headers if need be."""
+    """Let the call go, once, with extra headers or with some of its arguments changed if need be."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+
+    def changing(self, **arguments: Json) -> Forward:
+        """Send *arguments* in place of the caller's of the same names; the ledger shows what was sent.
+
+        For marks of ours that the caller did not give, such as an id by which a lost call can be found. The
+        connector's codec must know how to write them into the request (`RestCodec.rewrite`). When the call is looked
+        up later, finder and handler are given the changed arguments.
+        """
+        return replace(self, arguments=arguments)
 
 
 Step: TypeAlias = Read | Undo | Forward

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from agentguard.calls import Answer, Call
 from agentguard.connector import Connector
-from agentguard.errors import UsageError
+from agentguard.errors import Blocked, UsageError
 from agentguard.report import Card
 
 T = TypeVar("T")
@@ -27,6 +27,15 @@ class Send:
     """Let the guarded call go, once. Receives `Sent`."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """What takes the place of the caller's arguments of the same names."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendTogether:
+    """Let several guarded calls go in one request, once. Receives a list with a `Sent` for each."""
+
+    sends: Sequence[Send]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Pause:
     seconds: float
 
 
-FlowStep: TypeAlias = Send | Perform | Ask | Commit | Pause
+FlowStep: TypeAlias = Send | SendTogether | Perform | Ask | Commit | Pause
 Flow: TypeAlias = Generator[FlowStep, Any, T]
 
 
@@ -104,7 +113,73 @@ Approver: TypeAlias = Callable[[Card], Any]
 """Asked with a card; returns whether the call may go. May be a coroutine function in an asynchronous program."""
 
 
-def run(flow: Flow[T], *, transmit: Callable[[Send], Sent] | None = None, approver: Approver | None = None) -> T:
+def together(flows: Sequence[Flow[T]]) -> Flow[list[T]]:
+    """Run guarded calls that travel in one request: each up to its `Send`, then one send, then each to its end.
+
+    Where one of them is stopped before, nothing is sent, and those that were ready go on record as not sent.
+    """
+    ready: list[tuple[Flow[T], Send]] = []
+    try:
+        for flow in flows:
+            ready.append((flow, (yield from _up_to_send(flow))))
+    except BaseException as stopped:
+        withdrawn = Blocked(f"not sent, as another call of the same request was stopped: {stopped}")
+        for flow, _send in ready:
+            yield from _withdraw(flow, withdrawn)
+        raise
+    try:
+        sent: list[Sent] = yield SendTogether([send for _flow, send in ready])
+    except BaseException as error:
+        for flow, _send in ready:
+            yield from _withdraw(flow, error)
+        raise
+    results = []
+    for (flow, _send), answer in zip(ready, sent, strict=True):
+        results.append((yield from _to_the_end(flow, answer)))
+    return results
+
+
+def _up_to_send(flow: Flow[Any]) -> Flow[Send]:
+    step = next(flow)
+    while not isinstance(step, Send):
+        try:
+            reply = yield step
+        except BaseException as error:  # noqa: BLE001 - every way a step can end is the flow's to judge
+            step = flow.throw(error)
+        else:
+            step = flow.send(reply)
+    return step
+
+
+def _to_the_end(flow: Flow[T], reply: Any) -> Flow[T]:
+    try:
+        step = flow.send(reply)
+        while True:
+            try:
+                reply = yield step
+            except BaseException as error:  # noqa: BLE001 - likewise
+                step = flow.throw(error)
+            else:
+                step = flow.send(reply)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _withdraw(flow: Flow[Any], error: BaseException) -> Flow[None]:
+    """Tell a flow that waits at its `Send` what became of it; it puts that on record and raises the same again."""
+    try:
+        step = flow.throw(error)
+        while True:
+            step = flow.send((yield step))
+    except StopIteration:
+        return
+    except BaseException as raised:
+        if raised is not error:
+            raise
+
+
+def run(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, approver: Approver | None = None) -> T:
     """Drive *flow* to its end and return what it returns."""
     reply: Any = None
     error: BaseException | None = None
@@ -122,7 +197,7 @@ def run(flow: Flow[T], *, transmit: Callable[[Send], Sent] | None = None, approv
                 error = raised
 
 
-async def arun(flow: Flow[T], *, transmit: Callable[[Send], Any] | None = None, approver: Approver | None = None) -> T:
+async def arun(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, approver: Approver | None = None) -> T:
     """Drive *flow* to its end in an event loop and return what it returns."""
     reply: Any = None
     error: BaseException | None = None
@@ -140,11 +215,11 @@ async def arun(flow: Flow[T], *, transmit: Callable[[Send], Any] | None = None, 
                 error = raised
 
 
-def _do(step: FlowStep, transmit: Callable[[Send], Sent] | None, approver: Approver | None) -> Any:
+def _do(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: Approver | None) -> Any:
     match step:
         case Commit():
             return step.write()
-        case Send():
+        case Send() | SendTogether():
             assert transmit is not None
             return transmit(step)
         case Perform():
@@ -162,11 +237,11 @@ def _do(step: FlowStep, transmit: Callable[[Send], Sent] | None, approver: Appro
             return said
 
 
-async def _ado(step: FlowStep, transmit: Callable[[Send], Any] | None, approver: Approver | None) -> Any:
+async def _ado(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: Approver | None) -> Any:
     match step:
         case Commit():
             return step.write()
-        case Send():
+        case Send() | SendTogether():
             assert transmit is not None
             return await transmit(step)
         case Perform() if step.border.asynchronous:

@@ -7,7 +7,8 @@ captured. One that changes nothing goes as it is. Everything else becomes a call
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,20 @@ class Capture:
 
 
 _capture: ContextVar[Capture | None] = ContextVar("agentguard_capture", default=None)
-scope: ContextVar[str | None] = ContextVar("agentguard_scope", default=None)
-"""The method of the wrapped client that is being called, as the proxy names it."""
+
+
+class Scope:
+    """A method of a wrapped client that is being called, as the proxy names it."""
+
+    __slots__ = ("error", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.error: AgentguardError | None = None
+        """What the guard raised, whatever the SDK makes of it."""
+
+
+scope: ContextVar[Scope | None] = ContextVar("agentguard_scope", default=None)
 
 
 class Guard:
@@ -48,10 +61,10 @@ class Guard:
         self.client = client
         self.sync = seam.sync
         self.asynchronous = seam.asynchronous
+        self.twin = seam.twin(client, self)
         self.bases = seam.bases(client)
         self.base = self.bases[0]
         session.redactor.learn(*seam.secrets(client))
-        self.twin = seam.twin(client, self)
 
     def never_left(self, error: BaseException) -> bool:
         """Whether *error* proves that nothing reached the service. Errors of our own come before anything is sent."""
@@ -71,14 +84,13 @@ class Guard:
         decoded = self._decode(request)
         if decoded.operation.effect is Effect.READ:
             return transmit(request)
-        work = self._work(decoded, request)
 
         def forward(step: Send) -> Sent:
             response = transmit(_with(request, step.headers))
             return Sent(self.connector.codec.answer(decoded.operation, response), response)
 
-        with self.session.taking_call():
-            flow = guard(work)
+        with _remembered(), self.session.taking_call():
+            flow = guard(self._work(decoded, request))
             response: Response = run(flow, transmit=forward, approver=self.session.approver)
         return response
 
@@ -95,14 +107,13 @@ class Guard:
         decoded = self._decode(request)
         if decoded.operation.effect is Effect.READ:
             return await transmit(request)
-        work = self._work(decoded, request)
 
         async def forward(step: Send) -> Sent:
             response = await transmit(_with(request, step.headers))
             return Sent(self.connector.codec.answer(decoded.operation, response), response)
 
-        with self.session.taking_call():
-            flow = guard(work)
+        with _remembered(), self.session.taking_call():
+            flow = guard(self._work(decoded, request))
             response: Response = await arun(flow, transmit=forward, approver=self.session.approver)
         return response
 
@@ -110,7 +121,6 @@ class Guard:
         return self.connector.codec.decode(self.connector.table, request, self.bases)
 
     def _work(self, decoded: Decoded, request: Request) -> Work:
-        self.session.check_takes_calls()
         header = self.connector.idempotency_header
         return Work(
             self.session,
@@ -195,4 +205,17 @@ def method_name(packages: tuple[str, ...]) -> str:
         if root in packages:
             name = current.f_code.co_qualname
         current = current.f_back
-    return scope.get() or name
+    called = scope.get()
+    return called.name if called else name
+
+
+@contextmanager
+def _remembered() -> Iterator[None]:
+    """Remember an error of ours for the proxy: SDKs wrap or swallow what their transport raises."""
+    try:
+        yield
+    except AgentguardError as error:
+        called = scope.get()
+        if called is not None:
+            called.error = error
+        raise

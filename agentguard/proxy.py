@@ -14,8 +14,7 @@ from typing import Any, SupportsIndex
 
 import wrapt
 
-from agentguard.errors import AgentguardError
-from agentguard.guard import Guard, scope
+from agentguard.guard import Guard, Scope, scope
 
 
 class GuardedClient(wrapt.ObjectProxy[Any]):
@@ -88,32 +87,33 @@ class _Named:
         self.name = name
 
     def __call__(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        token = scope.set(self.name)
+        called = Scope(self.name)
+        token = scope.set(called)
         try:
             result = wrapped(*args, **kwargs)
         except Exception as error:
-            _ours(error)
+            if called.error is not None and called.error is not error:
+                raise called.error from None
             raise
         finally:
             scope.reset(token)
-        return _awaited(result, self.name) if inspect.iscoroutine(result) else result
+        if inspect.iscoroutine(result):
+            return _awaited(result, called)
+        if called.error is not None:
+            raise called.error
+        return result
 
 
-async def _awaited(result: Any, name: str) -> Any:
-    token = scope.set(name)
+async def _awaited(result: Any, called: Scope) -> Any:
+    token = scope.set(called)
     try:
-        return await result
+        value = await result
     except Exception as error:
-        _ours(error)
+        if called.error is not None and called.error is not error:
+            raise called.error from None
         raise
     finally:
         scope.reset(token)
-
-
-def _ours(error: BaseException) -> None:
-    """Raise our own error where an SDK has wrapped it in one of its own."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, AgentguardError):
-        cause = cause.__cause__ or cause.__context__
-    if cause is not None and cause is not error:
-        raise cause from None
+    if called.error is not None:
+        raise called.error
+    return value

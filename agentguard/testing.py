@@ -20,7 +20,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from agentguard.calls import Call, Forward, Json, Read, Step, Undo
+from agentguard.calls import Call, Effect, Forward, Json, Read, Step, Undo
 from agentguard.connector import Connector, bind
 
 
@@ -77,3 +77,65 @@ def _reply(connector: Connector, step: Step, expected: dict[str, Json]) -> Json:
         answer = expected["answer"]
         return connector.views[step.view](answer) if step.view and answer is not None else answer
     return None
+
+
+def contract(connector: Connector, cases: Path) -> list[str]:
+    """Return how *connector* breaks the rules; an empty list is a connector that can be trusted with a rollback.
+
+    Each write is classified, in one place only; each guarded operation says what it does and is replayed by a case in
+    the folder *cases*; each read and undo of a case can be issued; each view, finder and using operation exists.
+    """
+    table = connector.table.by_name
+    problems = [
+        f"{name}: {'both its row and its handler say' if name in connector.guarded else 'neither a row nor a handler says'}"
+        " what its effect is"
+        for name, row in table.items()
+        if (row.effect is not None) == (name in connector.guarded)
+    ]
+    problems += [
+        f"{row.name}: a write without a handler needs a risk"
+        for row in table.values()
+        if row.effect and not row.reads and row.risk is None
+    ]
+    problems += [
+        f"{g.where}: its docstring does not say what it does" for g in connector.guarded.values() if not g.summary
+    ]
+    problems += [
+        f"{name}: its finder finds an operation that nobody guards"
+        for name in connector.finders
+        if name not in connector.guarded
+    ]
+    replayed = set()
+    for label, case in load_cases(cases):
+        replayed.add(case["operation"])
+        try:
+            replay(connector, case)
+        except (AssertionError, KeyError, TypeError, StopIteration) as error:
+            problems.append(f"{label}: {type(error).__name__}: {error}")
+            continue
+        problems += [f"{label}: {problem}" for problem in _cannot_be_issued(connector, case)]
+    plain = {n for n, g in connector.guarded.items() if g.effect is Effect.IRREVERSIBLE}
+    problems += [
+        f"{name}: no case in {cases.name}/ replays it" for name in sorted(connector.guarded.keys() - replayed - plain)
+    ]
+    return problems
+
+
+def _cannot_be_issued(connector: Connector, case: dict[str, Json]) -> Iterator[str]:
+    """What is wrong with the reads and undos that a case expects: unknown, or without an argument of its path."""
+    for step in case["steps"]:
+        for kind, asked in (("read", step), ("undo", step), ("read", step.get("look") or {})):
+            if kind not in asked:
+                continue
+            operation = connector.table.by_name.get(asked[kind])
+            if operation is None:
+                yield f"{asked[kind]} is not an operation of {connector.name}"
+                continue
+            try:
+                connector.codec.encode(operation, asked["arguments"])
+            except ValueError as error:
+                yield str(error)
+            if asked.get("view", "") not in ("", *connector.views):
+                yield f"there is no view {asked['view']!r}"
+            if kind == "read" and not operation.reads:
+                yield f"{operation.name} is read from, and its row does not say that it changes nothing"

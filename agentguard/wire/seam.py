@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from agentguard.errors import AgentguardError
 from agentguard.wire.http import Outgoing, Request, Response
 
 Transmit = Callable[[Request], Response]
 """Sends one request, once, on the SDK's own connection. Raises what the SDK's HTTP library raises."""
 AsyncTransmit = Callable[[Request], Awaitable[Response]]
+
+
+def ours(error: BaseException) -> AgentguardError | None:
+    """Return our own error where *error* is one that an SDK has made of it (`raise SdkError from error`)."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, AgentguardError):
+        cause = cause.__cause__
+    return cause
 
 
 class Gate(Protocol):

@@ -43,8 +43,9 @@ def neutral_request(native: NativeRequest) -> Request:
 
 def native_request(native: NativeRequest, changed: Request) -> NativeRequest:
     """The urllib request for *changed*, a form of *native*."""
-    data: Any = changed.body if changed.body else native.data
-    return NativeRequest(changed.url, data=data, headers=dict(changed.headers), method=changed.verb)
+    data: Any = changed.body or native.data
+    headers = dict(changed.headers)
+    return NativeRequest(changed.url, data=data, headers=headers, method=changed.verb)  # noqa: S310 - the SDK's own URL
 
 
 def native_headers(response: Response) -> Message:
