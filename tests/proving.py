@@ -22,6 +22,7 @@ def prove(
     outcome: Outcome = Outcome.RESTORED,
     residue: Sequence[str] = (),
     prepare: Callable[[Any], object] | None = None,
+    connector: agentguard.Connector | None = None,
 ) -> Report:
     """Let *do* work with the guarded client, roll back, and compare the state of *box*.
 
@@ -34,7 +35,7 @@ def prove(
     before = box.snapshot()
     session = agentguard.session(agent="prover", intent=operation, ledger=ledger, approver=lambda _card: True)
     with session:
-        do(agentguard.wrap(client, session))
+        do(agentguard.wrap(client, session, connector))
     assert operation in [call.operation for call in session.calls]
     during = box.snapshot()
     assert during != before, "the call changed nothing: an undo of it proves nothing"

@@ -1,0 +1,273 @@
+"""Declarations: which routes of an HTTP API take which others back, in TOML or in Python.
+
+    name = "crm"
+    base = "https://crm.example/api"
+    idempotency_header = "Idempotency-Key"          # if the API has one
+
+    [[routes]]
+    call = "POST /users"
+    undo = "DELETE /users/{result.id}"              # {result.x}: from the call's answer; {x}: from its own arguments
+    look = "GET /users/{result.id}"                 # to see that nobody changed it, and that it is gone afterwards
+    find = {read = "GET /users", items = "data", same = ["email"]}     # after a lost answer: did it happen?
+
+    [[routes]]
+    call = "PATCH /users/{id}"
+    restore = "GET /users/{id}"                     # read before; the fields that the call changed are written back
+
+    [[routes]]
+    call = "POST /users/search"
+    effect = "read"
+
+What is not declared is unknown: GET, HEAD and OPTIONS pass, everything else asks and cannot be undone.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agentguard import ABSENT, Connector, Effect, Finder, Handler, Risk, forward, read, undo
+from agentguard.calls import Call, Json, Read, Undo
+from agentguard.connector import dig
+from agentguard.errors import ConfigError
+from agentguard.operations import Operation, OperationTable
+from agentguard_connectors.http.seams import AsyncHttpxSeam, HttpxSeam, RequestsSeam
+
+
+class Undoing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """An undo with a body: `undo = {call = "POST /users/{id}/enable", body = {reason = "undone"}}`."""
+
+    call: str
+    body: dict[str, Any] = {}
+
+
+class Find(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How to look a lost call up: a list, and the fields in which an item of it equals the call's arguments."""
+
+    read: str
+    same: tuple[str, ...]
+    items: str = ""
+    """Where the list stands in the answer, dots going deeper; by default the answer is the list."""
+    authoritative: bool = False
+    """Whether not to find it proves that it did not happen."""
+
+
+class Route(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One route of the API."""
+
+    call: str
+    name: str = ""
+    summary: str = ""
+    effect: Effect | None = None
+    risk: Risk | None = None
+    undo: str | Undoing | None = None
+    restore: str | None = None
+    look: str | None = None
+    find: Find | None = None
+    remains: str = ""
+
+
+class Api(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A declared API."""
+
+    name: str
+    routes: tuple[Route, ...]
+    title: str = ""
+    base: str = ""
+    idempotency_header: str | None = None
+
+
+def declare(source: Path | str | Api) -> Connector:
+    """Make a connector of a declaration: a TOML file, or an `Api`. Raises ConfigError with the place of a mistake."""
+    if isinstance(source, Api):
+        return _Builder(source, f"Api {source.name!r}").build()
+    try:
+        api = msgspec.convert(tomllib.loads(Path(source).read_text()), Api)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{source}: {_place(str(error))}. Nothing was declared.") from error
+    return _Builder(api, str(source)).build()
+
+
+def _place(error: str) -> str:
+    """msgspec's "- at `$.routes[1]`" in the words of the file."""
+    return re.sub(r" - at `\$\.?(.*?)`$", lambda found: f" at {found[1]}" if found[1] else "", error)
+
+
+class _Builder:
+    """Turns routes into operations and handlers."""
+
+    def __init__(self, api: Api, source: str) -> None:
+        self.api = api
+        self.source = source
+        self.at = ""
+        self.rows: dict[tuple[str, str], Operation] = {}
+
+    def build(self) -> Connector:
+        for number, route in enumerate(self.api.routes):
+            self.at = f"routes[{number}] ({route.call})"
+            self._check(route)
+            self._row(route.call, route.name, reads=route.effect is Effect.READ, field="call")
+        plans = []
+        for number, route in enumerate(self.api.routes):
+            self.at = f"routes[{number}] ({route.call})"
+            plans.append((route, *self._plan(route), self._finder(route)))
+        api = self.api
+        connector = Connector(
+            api.name,
+            title=api.title or api.name,
+            table=OperationTable([*self.rows.values()]),
+            seams=[HttpxSeam(api.base), AsyncHttpxSeam(api.base), RequestsSeam(api.base)],
+            idempotency_header=api.idempotency_header,
+        )
+        connector.view(_as_it_is)
+        for route, handler, effect, finder in plans:
+            name = self._row(route.call).name
+            if handler is not None:
+                handler.__doc__ = route.summary or _summary(route)
+                handler.__qualname__ = f"{self.source}: {route.call}"
+                connector.guards(name, effect=effect, risk=route.risk or Risk.LOW, remains=route.remains)(handler)
+            if finder is not None and route.find is not None:
+                connector.finds(name, authoritative=route.find.authoritative)(finder)
+        return connector
+
+    def _fail(self, problem: str) -> ConfigError:
+        return ConfigError(f"{self.source}: {self.at}: {problem}. Nothing was declared.")
+
+    def _check(self, route: Route) -> None:
+        if route.restore and route.undo:
+            raise self._fail("restore and undo exclude each other")
+        if route.effect is Effect.READ and (route.restore or route.undo):
+            raise self._fail("what only reads needs no undo")
+        if route.effect in (Effect.REVERSIBLE, Effect.COMPENSABLE) and not (route.restore or route.undo):
+            raise self._fail(f"effect {route.effect.value} needs undo or restore")
+        if route.look and not route.undo:
+            raise self._fail("look goes with undo")
+
+    def _row(self, text: str, name: str = "", *, reads: bool = False, field: str = "") -> Operation:
+        """The operation of a route, made when it is first spoken of. Routes are the same when they match the same."""
+        verb, _, path = text.strip().partition(" ")
+        if not re.fullmatch(r"[A-Z]+", verb) or not path.startswith("/"):
+            raise self._fail(f"{field} is {text!r}, not a verb and a path such as 'POST /users'")
+        key = (verb, re.sub(r"\{[^}]*\}", "{}", path))
+        if key not in self.rows:
+            plain = re.sub(r"\{result\.([^}]*)\}", lambda found: "{" + found[1].replace(".", "_") + "}", path)
+            effect = Effect.READ if reads or verb in ("GET", "HEAD") else None
+            self.rows[key] = Operation(name or f"{verb} {plain}", verb, plain, effect)
+        return self.rows[key]
+
+    def _plan(self, route: Route) -> tuple[Any, Effect]:
+        own = self._row(route.call)
+        if route.effect is Effect.READ or own.reads:
+            return None, Effect.READ
+        if route.restore:
+            return self._restoring(route, own), route.effect or Effect.REVERSIBLE
+        if route.undo:
+            return self._undoing(route, own), route.effect or (
+                Effect.REVERSIBLE if route.look and not route.remains else Effect.COMPENSABLE
+            )
+        # A write that is declared without an undo says that it has none.
+        return _plain, route.effect or Effect.IRREVERSIBLE
+
+    def _restoring(self, route: Route, own: Operation) -> Any:
+        looking = self._row(str(route.restore), reads=True, field="restore")
+        missing = [name for name in looking.parameters if name not in own.parameters]
+        if missing:
+            raise self._fail(f"restore needs {{{missing[0]}}}, which the path of the call does not have")
+
+        def restore(call: Call) -> Handler:
+            look = read(looking.name, **{n: call.arguments[n] for n in looking.parameters}).through("_as_it_is")
+            before = yield look
+            changed = [n for n in call.arguments if n not in own.parameters and n in before]
+            old = {name: before[name] for name in changed}
+            if old:
+                back = undo(own.name, **{n: call.arguments[n] for n in own.parameters}, **old)
+                left = {name: call.arguments[name] for name in changed}
+                yield back.on(look, left=left, back=old, same_shape=True).leaving(route.remains)
+            yield forward()
+
+        return restore
+
+    def _undoing(self, route: Route, own: Operation) -> Any:
+        undoing = route.undo if isinstance(route.undo, Undoing) else Undoing(str(route.undo))
+        way_back = self._row(undoing.call, field="undo")
+        undo_values = self._values(undoing.call, own)
+        looking = self._row(route.look, reads=True, field="look") if route.look else None
+        look_values = self._values(route.look, own) if route.look else {}
+        late = "result." in undoing.call + (route.look or "")
+
+        def taking_back(call: Call, answer: Json) -> Undo:
+            arguments = dict(zip(way_back.parameters, _fill(undo_values, call, answer), strict=True))
+            return undo(way_back.name, **arguments, **undoing.body).leaving(route.remains)
+
+        def seeing(call: Call, answer: Json) -> Read:
+            assert looking is not None
+            values = dict(zip(looking.parameters, _fill(look_values, call, answer), strict=True))
+            return read(looking.name, **values).through("_as_it_is")
+
+        def creating(call: Call) -> Handler:
+            made = yield forward()
+            back = taking_back(call, made)
+            yield back.on(seeing(call, made), left=made, back=ABSENT) if looking else back
+
+        def switching(call: Call) -> Handler:
+            back = taking_back(call, None)
+            if looking:
+                before = yield seeing(call, None).or_none()
+                back = back.on(seeing(call, None), left={}, back=ABSENT if before is None else before)
+            yield back
+            yield forward()
+
+        return creating if late else switching
+
+    def _values(self, text: str, own: Operation) -> list[str]:
+        """Where the values for the path of *text* come from, in their order."""
+        names = re.findall(r"\{([^}]*)\}", text)
+        for name in names:
+            if not name.startswith("result.") and name not in own.parameters:
+                raise self._fail(f"{{{name}}} in {text!r} is neither in the path of the call nor {{result.{name}}}")
+        return names
+
+    def _finder(self, route: Route) -> Any:
+        find = route.find
+        if find is None:
+            return None
+        listing = self._row(find.read, reads=True, field="find.read")
+        own = self._row(route.call)
+        missing = [name for name in listing.parameters if name not in own.parameters]
+        if missing:
+            raise self._fail(f"find.read needs {{{missing[0]}}}, which the path of the call does not have")
+
+        def finder(call: Call) -> Finder:
+            found: Read = read(listing.name, **{name: call.arguments[name] for name in listing.parameters})
+            answer = yield found
+            items = dig(answer, find.items) if find.items else answer
+            wanted = {name: call.arguments.get(name) for name in find.same}
+            return next((i for i in items if all(i.get(n) == v for n, v in wanted.items())), None)
+
+        return finder
+
+
+def _plain() -> Handler:
+    """Let the call go."""
+    yield forward()
+
+
+def _as_it_is(answer: Json) -> Json:
+    """The whole answer."""
+    return answer
+
+
+def _fill(names: list[str], call: Call, answer: Json) -> list[Json]:
+    return [dig(answer, n.removeprefix("result.")) if n.startswith("result.") else call.arguments[n] for n in names]
+
+
+def _summary(route: Route) -> str:
+    if route.restore:
+        return f"Taken back by writing the old values, read with {route.restore}."
+    if route.undo:
+        return f"Taken back with {route.undo.call if isinstance(route.undo, Undoing) else route.undo}."
+    return "Declared without an undo."
