@@ -19,7 +19,9 @@ from agentguard.calls import (
     Outcome,
     Risk,
     forward,
+    no_undo,
     read,
+    unchanged,
     undo,
 )
 from agentguard.connector import Account, Connector
@@ -76,8 +78,10 @@ __all__ = [
     "action",
     "forward",
     "load",
+    "no_undo",
     "read",
     "session",
+    "unchanged",
     "undo",
     "wrap",
 ]

@@ -150,6 +150,14 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class NoUndo:
+    """Say of the call, or of a part of it, that there is no way back, or that none is needed."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Forward:
     """Let the call go, once, with extra headers or with some of its arguments changed if need be."""
 
@@ -166,9 +174,12 @@ class Forward:
         return replace(self, arguments=arguments)
 
 
-Step: TypeAlias = Read | Undo | Forward
+Step: TypeAlias = Read | Undo | NoUndo | Forward
 Handler: TypeAlias = Generator[Step, Any, None]
-"""What a handler returns: yields reads, undos and exactly one forward; receives JSON back."""
+"""What a handler returns: yields reads, undos and exactly one forward; receives JSON back.
+
+A handler that registers no undo says why: `unchanged()` or `no_undo(reason)`. Silence counts as irreversible.
+"""
 Finder: TypeAlias = Generator[Read, Any, Json]
 """What a finder returns: yields reads; returns the answer that the lost call would have had, or None."""
 View: TypeAlias = Callable[[Json], Json]
@@ -182,6 +193,16 @@ def read(operation: str, /, **arguments: Json) -> Read:
 def undo(operation: str, /, **arguments: Json) -> Undo:
     """Register the call that takes this one back."""
     return Undo(operation, arguments)
+
+
+def unchanged(reason: str = "the call changed nothing: it was in that state before") -> NoUndo:
+    """Say that the call finds the state that it asks for already, as a read has shown: nothing is to be undone."""
+    return NoUndo(Outcome.ALREADY_UNDONE, reason)
+
+
+def no_undo(reason: str) -> NoUndo:
+    """Say that this call, or the part of it that *reason* names, cannot be taken back, although others can."""
+    return NoUndo(Outcome.IRREVERSIBLE, reason)
 
 
 def forward(**headers: str) -> Forward:

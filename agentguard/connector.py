@@ -33,7 +33,9 @@ from agentguard.calls import (
     View,
     forward,
     matches,
+    no_undo,
     read,
+    unchanged,
     undo,
 )
 from agentguard.errors import HandlerError
@@ -175,6 +177,7 @@ class Connector:
         view: str,
         using: str | None = None,
         fields: Iterable[str] = (),
+        ignoring: Iterable[str] = (),
         effect: Effect = Effect.REVERSIBLE,
         risk: Risk = Risk.LOW,
         remains: str = "",
@@ -185,10 +188,11 @@ class Connector:
 
         *by* reads the thing (with those of the call's arguments that stand in its path), *view* turns it into fields
         named and shaped as the update takes them, and *using* is the operation that writes them back, by default the
-        same one. *fields* limits which arguments count as fields; by default all that the view shows. *clear* gives
-        the value that empties a field whose old value was None.
+        same one. *fields* limits which arguments count as fields; by default all that the view shows. Arguments in
+        *ignoring* steer the call and are no state; others are reported as not put back. *clear* gives the value that
+        empties a field whose old value was None.
         """
-        allowed = frozenset(fields)
+        allowed, steering = frozenset(fields), frozenset(ignoring)
 
         def handler(call: Call) -> Handler:
             table = self.table.by_name
@@ -196,14 +200,21 @@ class Connector:
             undo_path = {name: call.arguments[name] for name in table[using or operation].parameters}
             look = read(by, **look_path).through(view)
             before = yield look
-            names = [n for n in call.arguments if n not in undo_path and n in before and (not allowed or n in allowed)]
+            given = [name for name in call.arguments if name not in look_path | undo_path and name not in steering]
+            names = [name for name in given if name in before and (not allowed or name in allowed)]
             old = {name: before[name] for name in names}
+            # What the call changes besides: left unsaid, the report would claim more than is true.
+            lost = ", ".join(sorted(set(given) - set(names)))
             if old:
                 empty = clear or {}
                 written = {n: empty[n] if v is None and n in empty else v for n, v in old.items()}
                 way_back = undo(using or operation, **undo_path, **written)
                 new = {name: call.arguments[name] for name in names}
                 yield way_back.on(look, left=new, back=old, same_shape=True).leaving(remains)
+            if lost:
+                yield no_undo(f"{lost} cannot be put back")
+            elif not old:
+                yield unchanged("the call gave nothing to change")
             yield forward()
 
         handler.__doc__ = summary or f"Update; the old values come back. Read by {by}."
@@ -268,7 +279,9 @@ class Connector:
         def handler(call: Call) -> Handler:
             look = read(by, **{name: call.arguments[name] for name in self.table.by_name[by].parameters}).through(view)
             before = yield look
-            if not matches(left(call), before):
+            if matches(left(call), before):
+                yield unchanged()
+            else:
                 way_back = undo(inverse, **{name: call.arguments[name] for name in names})
                 yield way_back.on(look, left=left(call), back=back(call)).leaving(remains)
             yield forward()

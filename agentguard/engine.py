@@ -25,6 +25,7 @@ from agentguard.calls import (
     Forward,
     Handler,
     Json,
+    NoUndo,
     Read,
     Risk,
     Step,
@@ -34,7 +35,7 @@ from agentguard.connector import Connector, bind
 from agentguard.errors import AgentguardError, ApprovalDenied, ApprovalRequired, HandlerError, SnapshotFailed
 from agentguard.flow import Ask, Border, Commit, Flow, Perform, Send, Sent
 from agentguard.ledger import Ledger
-from agentguard.ledger.rows import CallRow, UndoRow
+from agentguard.ledger.rows import CallRow, UndoRow, UndoState
 from agentguard.operations import Operation
 from agentguard.redaction import Redactor, shrink
 from agentguard.report import Card
@@ -68,7 +69,9 @@ class Work:
     """The caller's own idempotency key."""
 
     snapshots: list[Json] = field(default_factory=list)
-    undos: list[Undo] = field(default_factory=list)
+    undos: list[Undo | NoUndo] = field(default_factory=list)
+    changed: dict[str, Json] = field(default_factory=dict)
+    """Arguments that the handler sends in place of the caller's."""
     gap: str | None = None
     """Why there is no way back although the operation has one."""
 
@@ -84,6 +87,7 @@ def guard(work: Work) -> Flow[Any]:
 
     steps = handler_of(work)
     forward = yield from prepare(work, steps)
+    work.changed = dict(forward.arguments)
     row = describe(work)
     if row.risk >= Risk.HIGH:
         yield from approve(work, row)
@@ -95,7 +99,7 @@ def guard(work: Work) -> Flow[Any]:
         headers[work.connector.idempotency_header] = row.key
 
     try:
-        sent: Sent = yield Send(headers)
+        sent: Sent = yield Send(headers, work.changed)
     except BaseException as error:
         state = CallState.NOT_APPLIED if work.border.never_left(error) else CallState.IN_DOUBT
         told = context.redactor.clean_text(f"{type(error).__name__}: {error}")
@@ -135,7 +139,7 @@ def prepare(work: Work, steps: Handler) -> Flow[Forward]:
         reply = None
         if isinstance(step, Forward):
             return step
-        if isinstance(step, Undo):
+        if isinstance(step, Undo | NoUndo):
             work.undos.append(step)
         elif isinstance(step, Read):
             try:
@@ -223,7 +227,7 @@ def finish(work: Work, steps: Handler, answer: Answer) -> Flow[None]:
         while True:
             step = steps.send(reply)
             reply = None
-            if isinstance(step, Undo):
+            if isinstance(step, Undo | NoUndo):
                 work.undos.append(step)
             elif isinstance(step, Read):
                 reply = yield from look(work.border, step)
@@ -238,9 +242,9 @@ def finish(work: Work, steps: Handler, answer: Answer) -> Flow[None]:
         log.exception("agentguard: %s has happened, and its undo could not be registered", work.operation.name)
 
 
-def _refreshed(work: Work, undo: Undo, value: Json) -> Undo:
+def _refreshed(work: Work, undo: Undo | NoUndo, value: Json) -> Undo | NoUndo:
     """Fill *left* in again from the answer: services normalise what they are given."""
-    if not undo.same_shape or undo.look is None or not isinstance(undo.left, dict) or not isinstance(value, dict):
+    if isinstance(undo, NoUndo) or not undo.same_shape or undo.look is None or not isinstance(undo.left, dict) or not isinstance(value, dict):
         return undo
     try:
         seen = work.connector.views[undo.look.view](value) if undo.look.view else value
@@ -285,6 +289,7 @@ def describe(work: Work) -> CallRow:
     effect, risk = work.connector.facts(work.operation)
     reason, confidence = context.why()
     arguments = redactor.clean(work.call.arguments)
+    sent = {**arguments, **redactor.clean(work.changed)}
     return CallRow(
         session=context.id,
         connector=work.connector.name,
@@ -292,7 +297,7 @@ def describe(work: Work) -> CallRow:
         name=work.operation.name,
         method=work.method,
         target=redactor.clean_text(target_of(work.operation, work.call.arguments)),
-        arguments=shrink(arguments),
+        arguments=shrink(sent),
         effect=effect,
         risk=risk,
         reason=redactor.clean_text(reason) if reason else None,
@@ -306,20 +311,25 @@ def describe(work: Work) -> CallRow:
 
 def rows_of(work: Work) -> list[UndoRow]:
     """The ledger's rows for the undos known so far."""
-    clean = work.context.redactor.clean
-    return [
-        UndoRow(
-            session=work.context.id,
-            name=undo.operation,
-            arguments=clean(undo.arguments),
-            look=look_of(undo.look, clean),
-            left=clean(undo.left),
-            back=clean(undo.back),
-            same_shape=undo.same_shape,
-            remains=undo.remains,
-        )
-        for undo in work.undos
-    ]
+    return [row_of(work.context, undo) for undo in work.undos]
+
+
+def row_of(context: Context, undo: Undo | NoUndo) -> UndoRow:
+    """The ledger's row for one undo; that there is none is a row as well, done from the beginning."""
+    clean = context.redactor.clean
+    if isinstance(undo, NoUndo):
+        told = context.redactor.clean_text(undo.reason)
+        return UndoRow(session=context.id, name="", state=UndoState.DONE, outcome=undo.outcome, detail=told)
+    return UndoRow(
+        session=context.id,
+        name=undo.operation,
+        arguments=clean(undo.arguments),
+        look=look_of(undo.look, clean),
+        left=clean(undo.left),
+        back=clean(undo.back),
+        same_shape=undo.same_shape,
+        remains=undo.remains,
+    )
 
 
 def look_of(read: Read | None, clean: Any) -> dict[str, Json] | None:
@@ -335,9 +345,7 @@ def card_of(work: Work, row: CallRow) -> Card:
     if row.effect is Effect.IRREVERSIBLE or guarded is None:
         way_back = "none"
     else:
-        known = "; ".join(
-            f"{undo.operation} {json.dumps(work.context.redactor.clean(undo.arguments))}" for undo in work.undos
-        )
+        known = "; ".join(way_of(work, undo) for undo in work.undos)
         way_back = known or guarded.summary
     return Card(
         operation=row.operation,
@@ -353,6 +361,13 @@ def card_of(work: Work, row: CallRow) -> Card:
         intent=work.context.intent,
         reason=row.reason,
     )
+
+
+def way_of(work: Work, undo: Undo | NoUndo) -> str:
+    """One way back, or that there is none, in a line for people."""
+    if isinstance(undo, NoUndo):
+        return f"none: {undo.reason}"
+    return f"{undo.operation} {json.dumps(work.context.redactor.clean(undo.arguments))}"
 
 
 def target_of(operation: Operation, arguments: dict[str, Json]) -> str:

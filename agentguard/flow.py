@@ -121,7 +121,8 @@ def together(flows: Sequence[Flow[T]]) -> Flow[list[T]]:
     ready: list[tuple[Flow[T], Send]] = []
     try:
         for flow in flows:
-            ready.append((flow, (yield from _up_to_send(flow))))
+            send = yield from _up_to_send(flow)
+            ready.append((flow, send))
     except BaseException as stopped:
         withdrawn = Blocked(f"not sent, as another call of the same request was stopped: {stopped}")
         for flow, _send in ready:
@@ -229,7 +230,8 @@ def _do(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: Approve
         case Ask():
             said = approver(step.card) if approver else None
             if inspect.isawaitable(said):
-                inspect.iscoroutine(said) and said.close()
+                if inspect.iscoroutine(said):
+                    said.close()
                 raise UsageError(
                     "the approver is asynchronous and the call is not. Nothing was sent. "
                     "Give the session a plain function, or use an asynchronous client."

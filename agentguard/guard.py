@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from agentguard.calls import Answer, Call, Effect
+from agentguard.calls import Answer, Call, Certainty, Effect
 from agentguard.connector import Connector
 from agentguard.engine import Work, guard
 from agentguard.errors import AgentguardError
-from agentguard.flow import Send, Sent, arun, run
+from agentguard.flow import Flow, SendTogether, Sent, arun, run, together
 from agentguard.wire.codec import Decoded
 from agentguard.wire.http import Headers, Outgoing, Request, Response
 from agentguard.wire.seam import AsyncTransmit, Seam, Transmit
@@ -81,46 +81,45 @@ class Guard:
         capture = _capture.get()
         if capture is not None:
             return _captured(capture, request, transmit)
-        decoded = self._decode(request)
-        if decoded.operation.effect is Effect.READ:
+        passage = _Passage(self, request)
+        if not passage.calls:
             return transmit(request)
 
-        def forward(step: Send) -> Sent:
-            response = transmit(_with(request, step.headers))
-            return Sent(self.connector.codec.answer(decoded.operation, response), response)
+        def forward(step: SendTogether) -> list[Sent]:
+            return passage.sent(transmit(passage.outgoing(step)))
 
         with _remembered(), self.session.taking_call():
-            flow = guard(self._work(decoded, request))
-            response: Response = run(flow, transmit=forward, approver=self.session.approver)
-        return response
+            responses = run(passage.flow(), transmit=forward, approver=self.session.approver)
+        return responses[0]
 
     async def asend(self, request: Request, transmit: AsyncTransmit) -> Response:
         """Guard a request of an asynchronous client."""
         capture = _capture.get()
         if capture is not None:
+            capture.response = capture.error = None
             try:
                 capture.response = await transmit(request)
             except BaseException as error:
                 capture.error = error
                 raise
             return capture.response
-        decoded = self._decode(request)
-        if decoded.operation.effect is Effect.READ:
+        passage = _Passage(self, request)
+        if not passage.calls:
             return await transmit(request)
 
-        async def forward(step: Send) -> Sent:
-            response = await transmit(_with(request, step.headers))
-            return Sent(self.connector.codec.answer(decoded.operation, response), response)
+        async def forward(step: SendTogether) -> list[Sent]:
+            return passage.sent(await transmit(passage.outgoing(step)))
 
         with _remembered(), self.session.taking_call():
-            flow = guard(self._work(decoded, request))
-            response: Response = await arun(flow, transmit=forward, approver=self.session.approver)
-        return response
+            responses = await arun(passage.flow(), transmit=forward, approver=self.session.approver)
+        return responses[0]
 
-    def _decode(self, request: Request) -> Decoded:
+    def decode(self, request: Request) -> Decoded:
+        """Recognise the operation that *request* asks for."""
         return self.connector.codec.decode(self.connector.table, request, self.bases)
 
-    def _work(self, decoded: Decoded, request: Request) -> Work:
+    def work(self, decoded: Decoded, request: Request) -> Work:
+        """The work that *request* makes for the engine."""
         header = self.connector.idempotency_header
         return Work(
             self.session,
@@ -175,7 +174,48 @@ class Guard:
         return self
 
 
+class _Passage:
+    """One request on its way through the gate: the calls that it carries, one or, in a batch, several."""
+
+    def __init__(self, gate: Guard, request: Request) -> None:
+        self.gate = gate
+        self.codec = gate.connector.codec
+        self.request = request
+        self.parts = self.codec.parts(request, gate.bases)
+        decoded = [gate.decode(part) for part in self.parts or [request]]
+        self.calls = {n: call for n, call in enumerate(decoded) if call.operation.effect is not Effect.READ}
+
+    def flow(self) -> Flow[list[Response]]:
+        """Take each of the calls through its life, with one send for all."""
+        requests = self.parts or [self.request]
+        works = [self.gate.work(call, requests[n]) for n, call in self.calls.items()]
+        return together([guard(work) for work in works])
+
+    def outgoing(self, step: SendTogether) -> Request:
+        """The request to send, with what the handlers changed."""
+        changed = list(self.parts or [self.request])
+        for send, (n, call) in zip(step.sends, self.calls.items(), strict=True):
+            changed[n] = _with(changed[n], send.headers)
+            if send.arguments:
+                changed[n] = self.codec.rewrite(changed[n], call.operation, dict(send.arguments))
+        return changed[0] if self.parts is None else self.codec.join(self.request, changed)
+
+    def sent(self, response: Response) -> list[Sent]:
+        """What came of each call."""
+        if self.parts is None:
+            return [Sent(self.codec.answer(self.calls[0].operation, response), response)]
+        answers = self.codec.separate(self.request, response, len(self.parts))
+        return [Sent(self._answer(call, answers[n]), response) for n, call in self.calls.items()]
+
+    def _answer(self, call: Decoded, response: Response | None) -> Answer:
+        if response is None:
+            return Answer(0, None, Certainty.UNKNOWN, error="the answer to the batch has no part for this call")
+        return self.codec.answer(call.operation, response)
+
+
 def _captured(capture: Capture, request: Request, transmit: Transmit) -> Response:
+    # An SDK may need several requests for one of ours: what came of the last one counts.
+    capture.response = capture.error = None
     try:
         capture.response = transmit(request)
     except BaseException as error:

@@ -7,7 +7,7 @@ A table is a JSON Lines file, one operation a line:
     {"name": "payouts.create", "verb": "POST", "path": "/v1/payouts", "effect": "irreversible", "risk": "high"}
 
 `effect` and `risk` of an operation that has a handler stand in the handler's decorator and nowhere else. `{+name}` in a
-path takes the rest of the path, slashes included (RFC 6570). `query` lists the arguments of a write that travel in the
+path takes the rest of the path, slashes included (RFC 6570), and `{name}:verb` a segment that ends so. `query` lists the arguments of a write that travel in the
 query string; all others travel in the body.
 """
 
@@ -42,7 +42,7 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names in the path, in their order."""
-        return tuple(part.strip("{+}") for part in self.path.split("/") if part.startswith("{"))
+        return tuple(_parameter(part)[0] for part in self.path.split("/") if part.startswith("{"))
 
     def fill(self, arguments: dict[str, Json]) -> tuple[str, dict[str, Json]]:
         """Return the path with *arguments* in it, quoted, and the arguments that are left over."""
@@ -50,10 +50,10 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
         parts = []
         for part in self.path.split("/"):
             if part.startswith("{"):
-                name = part.strip("{+}")
+                name, suffix = _parameter(part)
                 if rest.get(name) in (None, ""):
                     raise ValueError(f"{self.name} needs {name!r} for its path {self.path}")
-                parts.append(quote(str(rest.pop(name)), safe="/" if part.startswith("{+") else ""))
+                parts.append(quote(str(rest.pop(name)), safe="/" if part.startswith("{+") else "") + suffix)
             else:
                 parts.append(part)
         return "/".join(parts), rest
@@ -94,11 +94,18 @@ class OperationTable:
         return Match(operation, dict(zip(operation.parameters, values, strict=True)))
 
 
+def _parameter(segment: str) -> tuple[str, str]:
+    """The name in a segment such as `{id}`, `{+path}` or `{id}:cancel`, and what follows it."""
+    name, _, suffix = segment.removeprefix("{").removeprefix("+").partition("}")
+    return name, suffix
+
+
 class _Node:
-    """One level of the path tree. A literal segment wins over a parameter, a parameter over the rest of the path."""
+    """One level of the path tree. A literal segment wins over a parameter, and that over the rest of the path."""
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node] = {}
+        self.suffixed: dict[str, _Node] = {}
         self.parameter: _Node | None = None
         self.rest: Operation | None = None
         self.operation: Operation | None = None
@@ -110,6 +117,10 @@ class _Node:
                 node.rest = operation
                 return
             if segment.startswith("{"):
+                suffix = _parameter(segment)[1]
+                if suffix:
+                    node = node.suffixed.setdefault(suffix, _Node())
+                    continue
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
             else:
@@ -124,6 +135,10 @@ class _Node:
         segment = segments[at]
         literal = self.literals.get(segment)
         found = literal.find(segments, at + 1) if literal else None
+        for suffix, node in self.suffixed.items():
+            if found is None and segment.endswith(suffix) and segment != suffix:
+                deeper = node.find(segments, at + 1)
+                found = deeper and (deeper[0], [unquote(segment.removesuffix(suffix)), *deeper[1]])
         if found is None and self.parameter is not None and segment:
             deeper = self.parameter.find(segments, at + 1)
             found = deeper and (deeper[0], [unquote(segment), *deeper[1]])

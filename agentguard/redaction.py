@@ -44,6 +44,7 @@ from agentguard.secret_forms import (
     SIGNED,
     TOKEN,
     USERINFO,
+    VALUE,
     is_basic,
     is_card,
 )
@@ -137,17 +138,24 @@ class Redactor:
         if isinstance(value, dict):
             whole = kind if kind is Kind.GROUP else None
             named = value.get("name", value.get("key")) if "value" in value else None
-            if whole is None and isinstance(named, str):  # [{"name": "DB_PASSWORD", "value": "..."}]
-                return {
-                    key: self._clean_item(item, named if key == "value" else key, name) for key, item in value.items()
-                }
-            return {self._clean_name(key): self._clean_item(item, key, name, whole) for key, item in value.items()}
+            if whole is not None or not isinstance(named, str):
+                named = "value"
+            return {  # [{"name": "DB_PASSWORD", "value": "..."}]: the name says what the value is
+                self._clean_name(key): self._clean_item(item, named if key == "value" else key, name, whole)
+                for key, item in value.items()
+            }
         if isinstance(value, list | tuple):
-            inner = None if kind is Kind.DIGITS else kind
-            return [self._clean(item, None if isinstance(item, dict) else inner, name) for item in value]
+            if value and all(isinstance(item, list | tuple) and len(item) == 2 for item in value):
+                return [self._clean_pair(item[0], item[1], kind) for item in value]
+            return [self._clean(item, None if isinstance(item, dict) else kind, name) for item in value]
         if isinstance(value, int) and not isinstance(value, bool):
             return self._clean_number(value, kind, name)
         return value
+
+    def _clean_pair(self, name: Json, item: Json, kind: Kind | None) -> list[Json]:
+        """Headers and the like, as a list of pairs."""
+        named = name if isinstance(name, str) else ""
+        return [self._clean(name, kind, ""), self._clean(item, kind_of(named) or kind, named)]
 
     def _clean_item(self, item: Json, key: str, parent: str, whole: Kind | None = None) -> Json:
         kind = kind_of(key)
@@ -180,7 +188,7 @@ class Redactor:
             return self._scrub_assigned(text) if "=" in text or ":" in text else text
         if "-----BEGIN" in text:
             text = PEM.sub(self._hide_match, text)
-        text = TOKEN.sub(self._hide_token, text)
+        text = TOKEN.sub(self._hide_match, text)
         if "_secret_" in text:
             text = CLIENT_SECRET.sub(self._hide_match, text)
         if ":AA" in text:
@@ -189,14 +197,14 @@ class Redactor:
             text = USERINFO.sub(self._hide_userinfo, text)
             if any(hint in text for hint in HOOK_HINTS):
                 text = HOOK.sub(self._hide_match, text)
-        if "=" in text or ":" in text:
+        if "=" in text or ":" in text or "--" in text or "</" in text:
             text = self._scrub_assigned(text)
         if " " in text:
             lowered = text.lower()
             if any(hint in lowered for hint in SCHEME_HINTS):
                 text = SCHEME.sub(self._hide_scheme, text)
         elif len(text) >= 24 and BASE64.match(text):
-            return self._scrub_base64(text)
+            text = self._scrub_base64(text)
         if not ids:
             text = CARD.sub(self._hide_card, text)
         return text
@@ -208,7 +216,7 @@ class Redactor:
         if not any(hint in lowered for hint in ASSIGNED_HINTS):
             return text
         text = HEADER_LINE.sub(self._hide_group, text)
-        return ASSIGNED.sub(self._hide_assigned, text)
+        return self._hide_assigned(text)
 
     def _scrub_base64(self, text: str) -> str:
         try:
@@ -227,11 +235,6 @@ class Redactor:
         name = "credentials" if found["credentials"] else "cookie"
         return _replace(found, name, self._hide)
 
-    def _hide_token(self, found: re.Match[str]) -> str:
-        before = found.string[max(0, found.start() - 3) : found.start()]
-        inside = before[-1:].isalnum() and before[:1] != "%" and before[-2:-1] != "\\"
-        return found[0] if inside else self._hide(found[0])
-
     def _hide_userinfo(self, found: re.Match[str]) -> str:
         if found["password"]:
             return _replace(found, "password", self._hide)
@@ -248,42 +251,51 @@ class Redactor:
         start = found.start(2) - found.start()
         return found[0][:start] + self._hide(value) + found[2][len(value) :]
 
-    def _hide_assigned(self, found: re.Match[str]) -> str:
-        name = NAME_BEFORE.search(found.string, max(0, found.start() - 40), found.start())
-        kind = kind_of((name[0] if name else "") + found[0][: found.end("tail") - found.start()])
-        group = "bare" if found["bare"] else "quoted"
-        value = found[group]
-        if kind is None or not _is_secret(value, kind) or "[redacted " in value:
-            return found[0]
-        after = found.string[found.end() : found.end() + 1]
-        looks_so = _stands_bare if group == "bare" else _stands_quoted
-        return _replace(found, group, self._hide_seen) if looks_so(value, kind, found["sign"], after) else found[0]
+    def _hide_assigned(self, text: str) -> str:
+        # Not a substitution: behind a name that is none of a secret's, the search goes on within what it assigns.
+        parts: list[str] = []
+        done = at = 0
+        while found := ASSIGNED.search(text, at):
+            at = found.end()
+            before = NAME_BEFORE.search(text, max(done, found.start() - 40), found.start())
+            begin = before.start() if before else found.start()
+            name = text[begin : found.end("tail")]
+            told = found["sign"] or (name.startswith("--") if found["gap"] else text[begin - 1 : begin] == "<")
+            sign = found["sign"] or "="
+            value, kind = VALUE.match(text, at), kind_of(name)
+            if not told or value is None or kind is None or not _assigns(value, kind, sign):
+                continue
+            group = "bare" if value["bare"] else "quoted"
+            parts += (text[done : value.start(group)], self._hide(value[group], seen=True))
+            done = at = value.end(group)
+        return "".join([*parts, text[done:]]) if parts else text
 
     def _hide_card(self, found: re.Match[str]) -> str:
         before = found.string[max(0, found.start() - 2) : found.start()]
         inside = before[-1:].isalnum() or before[-1:] in ("_", "+") or (before[-1:] == "." and before[:1].isdigit())
         return found[0] if inside or not is_card(re.sub(r"[ -]", "", found[0])) else self._hide(found[0])
 
-    def _hide_seen(self, secret: str) -> str:
-        return self._hide(secret, seen=True)
-
     def _hide(self, secret: Json, *, literal: bool = False, seen: bool = False) -> str:
         """Return the placeholder of *secret*; remember it as it was, without placeholders in it."""
         with self._lock:
             if isinstance(secret, str) and not literal:
                 secret = _PLACEHOLDER.sub(lambda found: str(self._remembered.get(found[1], found[0])), secret)
+            if seen and isinstance(secret, str) and len(secret) >= 8 and not secret.isalpha():
+                self._remember_seen(secret)
             known = self._placeholders.get((type(secret), secret))
             if known is not None:
                 return known
             name = secrets.choice("abcdef") + secrets.token_hex(8)[1:]
             self._remembered[name] = secret
-            placeholder = self._placeholders[type(secret), secret] = f"[redacted {name}]"
-            if seen and isinstance(secret, str) and len(secret) >= 8 and not secret.isalpha():
-                self._seen[secret] = None
-                if len(self._seen) > 200:  # the oldest are forgotten; a longer list would make every message slow
-                    self._seen.pop(next(iter(self._seen)))
-                self._seen_pattern = _any_of(self._seen)
+            self._placeholders[type(secret), secret] = placeholder = f"[redacted {name}]"
             return placeholder
+
+    def _remember_seen(self, secret: str) -> None:
+        if secret not in self._seen:
+            self._seen[secret] = None
+            if len(self._seen) > 200:  # the oldest are forgotten; a longer list would make every message slow
+                self._seen.pop(next(iter(self._seen)))
+            self._seen_pattern = _any_of(self._seen)
 
 
 def shrink(value: Json, limit: int = 65536) -> Json:
@@ -336,8 +348,14 @@ def _is_secret(value: str, kind: Kind) -> bool:
     return kind is Kind.EXACT or not OBJECT_IDS.match(value)
 
 
-def _stands_bare(value: str, kind: Kind, sign: str, after: str) -> bool:
-    """Whether `name=value` or `name: value` in a text shows a secret, and not prose or a piece of a program."""
+def _assigns(found: re.Match[str], kind: Kind, sign: str) -> bool:
+    """Whether what is assigned to a secret's name is one, and not prose or a piece of a program."""
+    value = found["quoted"] or found["bare"]
+    if not _is_secret(value, kind) or _PLACEHOLDER.fullmatch(value):
+        return False
+    if found["quoted"]:  # for a token, not if it reads like words
+        return kind is Kind.EXACT or len(value) >= 12 or not value.replace(" ", "").isalpha()
+    after = found.string[found.end() : found.end() + 1]
     if (
         len(value) < 3
         or value.rstrip(".").lower() in LITERALS
@@ -349,10 +367,5 @@ def _stands_bare(value: str, kind: Kind, sign: str, after: str) -> bool:
     if sign == "=":
         return True
     if not value.strip(".").isalpha():
-        return len(value) >= 6 and not value.startswith(("http://", "https://"))
+        return (len(value) >= 6 or kind is Kind.EXACT) and not value.startswith(("http://", "https://"))
     return kind is Kind.EXACT and len(value) >= 6 and after in ("", "\n", "\r")
-
-
-def _stands_quoted(value: str, kind: Kind, _sign: str, _after: str) -> bool:
-    """Whether `"name": "value"` in a text shows a secret: for a token, not if it reads like words."""
-    return kind is Kind.EXACT or len(value) >= 12 or not value.replace(" ", "").isalpha()

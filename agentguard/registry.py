@@ -45,9 +45,11 @@ def seam_for(client: Any, wanted: str | Connector | None = None) -> tuple[Connec
         found = connector(wanted) if isinstance(wanted, str) else wanted
         seam = next((seam for seam in found.seams if seam.takes(client)), None)
         if seam is None:
+            _explain(found, client)
             takes = ", ".join(cls for seam in found.seams for cls in seam.clients)
             raise UnknownClient(f"the connector {found.name!r} takes {takes}, not a {kind}. Nothing was wrapped.")
         return found, seam
+    asked = []
     for name in connector_names():
         try:
             found = connector(name)
@@ -57,7 +59,18 @@ def seam_for(client: Any, wanted: str | Connector | None = None) -> tuple[Connec
         for seam in found.seams:
             if seam.takes(client):
                 return found, seam
+        asked.append(found)
+    for found in asked:
+        _explain(found, client)
     raise UnknownClient(
         f"no installed connector takes a {kind}; there are: {', '.join(connector_names())}. Nothing was wrapped. "
         "Pass the SDK's client object itself, or name a connector with connector=."
     )
+
+
+def _explain(found: Connector, client: Any) -> None:
+    """Raise what a seam of *found* has to say about a client that it nearly takes."""
+    for seam in found.seams:
+        reason = seam.why_not(client)
+        if reason:
+            raise UnknownClient(f"{reason} Nothing was wrapped.")

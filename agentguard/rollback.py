@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from agentguard.calls import ABSENT, Answer, Call, CallState, Certainty, Json, Outcome, Read, matches
+from agentguard.calls import ABSENT, Answer, Call, CallState, Certainty, Forward, Json, Outcome, Read, Undo, matches
 from agentguard.connector import Connector, bind
 from agentguard.engine import Context, Missing, Work, finish, handler_of, look, record, rows_of
 from agentguard.errors import AgentguardError
@@ -59,7 +59,9 @@ def take_back(work: Unwinding, call: CallRow, undos: list[UndoRow]) -> Flow[Call
         return None
     if call.effect.value in ("read", "draft") and not undos:
         return None
-    outcomes: list[tuple[Outcome, str]]
+    outcomes = [(undo.outcome, undo.detail) for undo in reversed(undos) if undo.outcome and undo.outcome.ok]
+    if outcomes and len(outcomes) == len(undos):
+        return summed_up(call, outcomes)  # as an earlier rollback left it; that takes no client
     try:
         border = work.border_for(call.connector, call.base)
         if call.state in (CallState.INTENT, CallState.IN_DOUBT):
@@ -73,6 +75,11 @@ def take_back(work: Unwinding, call: CallRow, undos: list[UndoRow]) -> Flow[Call
             outcomes.append((yield from run_undo(work, border, undo)))
     except AgentguardError as error:
         outcomes = [(Outcome.FAILED, str(error))]
+    return summed_up(call, outcomes)
+
+
+def summed_up(call: CallRow, outcomes: list[tuple[Outcome, str]]) -> CallOutcome:
+    """What a call comes to: the worst of its undos, with what there is to say about them."""
     worst = max(outcomes, key=lambda pair: _SEVERITY.index(pair[0]))
     detail = "; ".join(dict.fromkeys(text for _outcome, text in outcomes if text))
     return CallOutcome(call.seq, call.operation, call.target, worst[0], detail)
@@ -100,7 +107,7 @@ def without_undo(connector: Connector, call: CallRow) -> tuple[Outcome, str]:
         return Outcome.IRREVERSIBLE, f"there is no undo for it here{known}"
     if guarded.effect.value == "irreversible":
         return Outcome.IRREVERSIBLE, guarded.summary
-    return Outcome.ALREADY_UNDONE, "the call changed nothing: the service was in that state before"
+    return Outcome.IRREVERSIBLE, "its handler registered no way back and did not say why"
 
 
 # A call whose answer never came
@@ -121,7 +128,7 @@ def settle(
         except (AgentguardError, Missing, KeyError) as error:
             return (Outcome.IN_DOUBT, f"it is not known whether it happened; looking it up failed: {error}"), undos
         if found is not None:
-            rebuilt = yield from rebuild(work, border, call, found)
+            rebuilt = yield from rebuild(work, border, call, undos, found)
             return None, rebuilt
         if located.authoritative:
             why = "looked up by its own key after the answer was lost: it is not there"
@@ -156,22 +163,29 @@ def find(work: Unwinding, border: Border, call: CallRow) -> Flow[Json]:
         reply = yield from look(border, step)
 
 
-def rebuild(work: Unwinding, border: Border, call: CallRow, found: Json) -> Flow[list[UndoRow]]:
-    """Run the handler again over what is on record, with *found* for the lost answer; register its undos."""
+def rebuild(
+    work: Unwinding, border: Border, call: CallRow, known: list[UndoRow], found: Json
+) -> Flow[list[UndoRow]]:
+    """Run the handler again over what is on record, with *found* for the lost answer; register its undos.
+
+    The undos that are *known* since the intent are whole, while a large snapshot is not kept: their arguments count.
+    """
     connector, redactor = border.connector, work.context.redactor
     operation = connector.table.by_name[call.name]
     again = Work(work.context, border, operation, Call(call.name, redactor.reveal(call.arguments)))
     steps = handler_of(again)
     taken = iter(call.snapshots)
     step = next(steps)
-    while isinstance(step, Read) or hasattr(step, "back"):
+    while not isinstance(step, Forward):
+        reply = None
         if isinstance(step, Read):
             reply = redactor.reveal(next(taken))
             again.snapshots.append(reply)
-            step = steps.send(reply)
+        elif isinstance(step, Undo) and len(again.undos) < len(known):
+            again.undos.append(replace(step, arguments=redactor.reveal(known[len(again.undos)].arguments)))
         else:
-            again.undos.append(step)  # type: ignore[arg-type]  # it has `back`: it is an Undo
-            step = steps.send(None)
+            again.undos.append(step)
+        step = steps.send(reply)
     answer = Answer(200, found, Certainty.HAPPENED)
     yield from finish(again, steps, answer)
     yield Commit(lambda: record(again, call, CallState.COMMITTED, answer))
@@ -189,7 +203,7 @@ def _iso(seconds: float) -> str:
 
 def run_undo(work: Unwinding, border: Border, undo: UndoRow) -> Flow[tuple[Outcome, str]]:
     """Send one undo, once, if what it takes back is still as the call left it; say what was seen."""
-    if undo.outcome is not None and undo.outcome.ok:
+    if undo.outcome is not None and (undo.outcome.ok or not undo.name):
         return undo.outcome, undo.detail
     ledger, reveal = work.context.ledger, work.context.redactor.reveal
     found: Json = None

@@ -1,7 +1,8 @@
 """What secrets look like by themselves: the forms that vendors give them, and how texts assign them.
 
-The patterns are tried on everything that is written down. Each begins with what is quick to look for; a callback in
-`agentguard.redaction` then decides with what stands around a match.
+The patterns are tried on everything that is written down, also on what strangers wrote: none may take more than linear
+time, so that each repeat is bounded or ends where the match does. Where the form alone does not decide,
+`agentguard.redaction` looks at what stands around a match.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import base64
 import binascii
 import re
 
-TOKEN = re.compile(  # begins with literals, which is quick; what may stand in front of one, `_hide_token` checks
+TOKEN = re.compile(
+    r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))(?:"  # not within a word, but after a quoted character
     r"gh[opsru]_[A-Za-z0-9]{6}[\w.-]*\w|github_pat_\w{6,}"
     r"|[sre]k_(?:live|test|org)_\w{4,}|rk_[A-Za-z0-9]{16,}|whsec_[\w+/=]{6,}"
     r"|xox[a-z](?:\.xox[a-z])?-[\w-]{4,}|xapp-[\w-]{4,}"
     r"|A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}|AIza[\w-]{20,}|ya29\.[\w.-]{6,}|GOCSPX-[\w-]{10,}|1//0[\w-]{20,}"
     r"|gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent)-[\w.-]{6,}"
     r"|(?:npm|hf|ntn|secret)_(?:(?=[A-Za-z]*\d)[A-Za-z0-9]{12,}|[A-Za-z]{24,})"
-    r"|pypi-[\w-]{16,}|pat-[a-z]{2}\d-[0-9A-Za-z-]{16,}|SG\.[\w-]{10,}\.[\w-]{10,}|sk-(?=[\w-]*\d)[\w-]{20,}"
+    r"|pypi-[\w-]{16,}|pat-[a-z]{2}\d-[0-9A-Za-z-]{16,}|SG\.[\w-]{10,}\.[\w-]{10,}|sk-(?=[\w-]{0,80}\d)[\w-]{20,}"
     r"|lin_(?:api|oauth)_\w{16,}|shp(?:at|ca|pa|ss)_[0-9A-Za-z]{16,}|do[opr]_v1_[0-9a-f]{32,}|figd_[\w-]{16,}"
     r"|re_[A-Za-z0-9]{6,12}_[A-Za-z0-9]{16,}|sq0[a-z]{3}-[\w-]{16,}|hv[sb]\.[\w-]{16,}|dapi[0-9a-f]{32}"
     r"|ATATT3[\w=-]{16,}|PMAK-[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|sb[p]_[0-9a-f]{20,}|sb_secret_\w{10,}"
-    r"|eyJ[\w-]{5,}\.[\w-]{4,}(?:\.[\w-]*){1,3}"  # JWT and JWE: the first part is JSON in Base64
+    r"|eyJ[\w-]{5,4096}\.[\w-]{4,}(?:\.[\w-]*){1,3})"  # JWT and JWE: the first part is JSON in Base64
 )
 CLIENT_SECRET = re.compile(r"\b[a-z]{2,6}_[A-Za-z0-9_]{4,}_secret_\w{4,}")  # Stripe: pi_..._secret_...
 BOT_TOKEN = re.compile(r"(?<!\d)\d{8,10}:AA[\w-]{33}(?![\w-])")  # Telegram
@@ -51,10 +53,15 @@ HEADER_LINE = re.compile(
 )
 ASSIGNED = re.compile(
     r"(?:pass|pwd|secret|token|key|credential|cookie|auth|jwt|otp|cvc|cvv|iban|ssn)(?P<tail>[\w-]{0,30})"
-    r"\\?[\"'\]]?\s{0,3}(?P<sign>=>|:=|=|:)(?!=)\s{0,3}"
-    r"(?:\\?(?P<mark>[\"'])(?P<quoted>(?:(?!\\?(?P=mark)).){1,4096})|(?P<bare>[^\s&\"'`,;<>()\[\]{}\\]+))",
-    re.IGNORECASE | re.DOTALL,
+    r"(?:\\?[\"'\]]?\s{0,3}(?P<sign>=>|:=|=|:)(?!=)\s{0,3}|(?P<closes>>)|(?P<gap> ))",
+    re.IGNORECASE,
 )
+"""`name=`, `"name":`, `<name>`; and `--name `, which the caller has to tell from prose."""
+VALUE = re.compile(
+    r"[bru]{0,2}\\?(?P<mark>[\"'])(?P<quoted>(?:(?!\\?(?P=mark)).){1,4096})|(?P<bare>[^\s&\"'`,;<>()\[\]{}\\]+)",
+    re.DOTALL,
+)
+"""What is assigned, right behind the sign."""
 ASSIGNED_HINTS = (
     "pass",
     "pwd",
@@ -73,7 +80,7 @@ ASSIGNED_HINTS = (
 )
 SCHEME_HINTS = ("bearer", "basic", "digest", "negotiate")
 HOOK_HINTS = ("hooks.slack.com/", "/api/webhooks/", "api.telegram.org/")
-NAME_BEFORE = re.compile(r"[\w-]*\Z")
+NAME_BEFORE = re.compile(r"(?:\b(?:access|api|private|secret) )?[\w-]*\Z", re.IGNORECASE)
 CODE = re.compile(r"[$%<{*]|(?:[A-Za-z_]+\.)+[A-Za-z_]+\Z")
 """What stands behind a secret's name in a program or template: a variable, a placeholder, an attribute."""
 CARD = re.compile(r"[2-6](?:\d{13,15}|\d{3}([ -])\d{4}\1\d{4}\1\d{4}|\d{3}([ -])\d{6}\2\d{4,5})(?!\w|[.-]\d)")
@@ -81,7 +88,7 @@ ISSUED = re.compile(  # who issues cards with which first digits, and how long t
     r"4\d{15}\Z|5[1-5]\d{14}\Z|2(?:2[2-9]|[3-6]\d|7[01])\d{13}\Z|2720\d{12}\Z|3[47]\d{13}\Z"
     r"|(?:6011|65\d\d|64[4-9]\d)\d{12}\Z|3(?:0[0-5]|[68]\d)\d{11}\Z|35(?:2[89]|[3-8]\d)\d{12}\Z|62\d{14}\Z"
 )
-BASE64 = re.compile(r"[A-Za-z0-9+/_-][A-Za-z0-9+/_\r\n-]+={0,2}\s*\Z")
+BASE64 = re.compile(r"[A-Za-z0-9+/_-][A-Za-z0-9+/_\r\n-]+={0,2}[\r\n]{0,2}\Z")
 
 
 def is_basic(value: str) -> bool:

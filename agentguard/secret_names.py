@@ -43,7 +43,7 @@ _MODIFIERS = _set(
     " text value"
 )
 _NOT_SECRET_TOKENS = _set(
-    "change client_request completion concurrency continuation continue count cursor cursors delta end eos etag first"
+    "change completion concurrency continuation continue count cursor cursors delta end eos etag first"
     " idempotency input last max min next num output page pagination paging pad prev previous prompt reasoning resume"
     " scroll skip start stop sync total unknown used version"
 )

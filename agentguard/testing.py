@@ -11,7 +11,8 @@ A case file holds one case or a list of them:
        {"forward": {"id": 5, "body": "new"}}]}
 
 `answer` and the value of `forward` are what the service says; everything else is what the handler must yield. A read
-is answered through its view. A case that registers no undo says why in `"no_undo"`.
+is answered through its view. That there is no way back, or none is needed, is a step as well: `{"no_undo": reason}`,
+`{"unchanged": reason}`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from agentguard.calls import Call, Effect, Forward, Json, Read, Step, Undo
+from agentguard.calls import Call, Effect, Forward, Json, NoUndo, Outcome, Read, Step, Undo
 from agentguard.connector import Connector, bind
 
 
@@ -40,9 +41,9 @@ def replay(connector: Connector, case: dict[str, Json]) -> None:
     reply: Json = None
     for expected in case["steps"]:
         step = steps.send(reply)
-        assert describe(step) == {k: v for k, v in expected.items() if k != "answer" and k != "forward"} | (
-            {"forward": expected["forward"]} if isinstance(step, Forward) and "forward" in expected else {}
-        ), f"{call.operation} yielded {describe(step)}, expected {expected}"
+        wanted = {name: value for name, value in expected.items() if name not in ("answer", "forward")}
+        as_expected = describe(step) == wanted and isinstance(step, Forward) == ("forward" in expected)
+        assert as_expected, f"{call.operation} yielded {step}, expected {expected}"
         reply = _reply(connector, step, expected)
     try:
         extra = steps.send(reply)
@@ -52,8 +53,8 @@ def replay(connector: Connector, case: dict[str, Json]) -> None:
         raise AssertionError(f"{call.operation} goes on with {describe(extra)}")
     forwards = sum("forward" in step for step in case["steps"])
     assert forwards == 1, f"{call.operation} forwards {forwards} times"
-    if not any("undo" in step for step in case["steps"]):
-        assert case.get("no_undo"), f"{call.operation} registers no undo and the case does not say why"
+    said = any(kind in step for step in case["steps"] for kind in ("undo", "no_undo", "unchanged"))
+    assert said, f"{call.operation} registers no undo and does not say why: yield unchanged() or no_undo(reason)"
 
 
 def describe(step: Step) -> dict[str, Json]:
@@ -63,6 +64,8 @@ def describe(step: Step) -> dict[str, Json]:
     if isinstance(step, Read):
         view = {"view": step.view} if step.view else {}
         return {"read": step.operation, "arguments": step.arguments, **view}
+    if isinstance(step, NoUndo):
+        return {"no_undo" if step.outcome is Outcome.IRREVERSIBLE else "unchanged": step.reason}
     assert isinstance(step, Undo)
     described: dict[str, Json] = {"undo": step.operation, "arguments": step.arguments}
     if step.look is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agentguard.ledger.sqlite import SqliteLedger
 from tests.boxes import Box, start_boxes
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -62,6 +63,9 @@ def slack_box(boxes: dict[str, Box]) -> Box:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Path:
-    """Where this test's ledger goes."""
-    return tmp_path / "ledger" / "ledger.db"
+def ledger(tmp_path: Path) -> Iterator[Path]:
+    """Where this test's ledger goes. Closed afterwards: each takes four files, and a process may have 1024 open."""
+    path = tmp_path / "ledger" / "ledger.db"
+    yield path
+    if path in SqliteLedger._open:
+        SqliteLedger._open[path].close()

@@ -90,7 +90,8 @@ class UndoRow(msgspec.Struct, kw_only=True):
     seq: int = 0
     n: int = 0
     name: str
-    arguments: dict[str, Json]
+    """The operation; empty where the row says that there is no way back, or that none is needed."""
+    arguments: dict[str, Json] = msgspec.field(default_factory=dict)
     look: dict[str, Json] | None = None
     """How to see the thing: `{"operation", "arguments", "view"}`."""
     left: Json = None

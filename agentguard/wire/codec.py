@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -59,6 +59,23 @@ class RestCodec:
     def form(self, pairs: list[tuple[str, str]]) -> dict[str, Json]:
         """Give a decoded form its shape. Flat here; Stripe nests with brackets."""
         return pairs_to_dict(pairs)
+
+    def parts(self, request: Request, bases: tuple[str, ...]) -> list[Request] | None:
+        """The requests that *request* carries where it is a batch of several calls; None where it is one call."""
+        return None
+
+    def join(self, request: Request, parts: list[Request]) -> Request:
+        """The batch *request* with *parts* in place of its own, in their order."""
+        raise NotImplementedError
+
+    def separate(self, request: Request, response: Response, count: int) -> list[Response | None]:
+        """The answer to each of the *count* parts of the batch *request*, in their order; None where there is none."""
+        raise NotImplementedError
+
+    def rewrite(self, request: Request, operation: Operation, arguments: dict[str, Json]) -> Request:
+        """*request* with some of its *arguments* changed, as a handler's `forward().changing(...)` asks for."""
+        body = json.loads(request.body or b"{}")
+        return replace(request, body=json.dumps({**body, **arguments}).encode())
 
     def encode(self, operation: Operation, arguments: dict[str, Json]) -> Outgoing:
         """Prepare a request of ours. Raises ValueError where an argument of the path is missing."""

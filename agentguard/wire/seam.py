@@ -52,6 +52,10 @@ class Seam:
         """Whether this seam knows how to guard *client*. Imports nothing."""
         return any(f"{cls.__module__}.{cls.__qualname__}" in self.clients for cls in type(client).__mro__)
 
+    def why_not(self, client: object) -> str | None:
+        """Say why *client* is not taken although it looks as if it were; None where there is nothing to say."""
+        return None
+
     def twin(self, client: Any, gate: Gate) -> Any:
         """Return a copy of *client*, of the same type, whose every request passes *gate*; leave *client* as it is."""
         raise NotImplementedError

@@ -40,6 +40,25 @@ def test_an_update_restores_only_what_it_changed(
     assert [r["body"] for r in box.requests("PATCH")][-1] == {"title": "one"}
 
 
+def test_what_an_update_cannot_put_back_is_named(
+    box: Box, client: httpx.Client, guarded: httpx.Client, session: agentguard.Session
+) -> None:
+    client.post("notes", json={"title": "one"})
+    guarded.patch("notes/1", json={"title": "two", "colour": "red"})
+    report = session.rollback()
+    assert (outcomes(report), report.outcomes[0].detail) == ([Outcome.IRREVERSIBLE], "colour cannot be put back")
+    assert box.snapshot()["notes"]["1"] == {"id": 1, "title": "one", "body": "", "colour": "red"}
+
+
+def test_an_update_of_nothing_that_can_be_put_back_has_not_been_undone(
+    client: httpx.Client, guarded: httpx.Client, session: agentguard.Session
+) -> None:
+    client.post("notes", json={"title": "one"})
+    guarded.patch("notes/1", json={"colour": "red"})
+    report = session.rollback()
+    assert (outcomes(report), report.outcomes[0].detail) == ([Outcome.IRREVERSIBLE], "colour cannot be put back")
+
+
 def test_drift_in_what_it_changed_is_a_conflict_with_both_versions(
     box: Box, client: httpx.Client, guarded: httpx.Client, session: agentguard.Session
 ) -> None:

@@ -124,6 +124,7 @@ SURVIVORS: dict[str, Any] = {
     "body": "The secret: be kind. Reset your password: https://example.com/reset, token: see wiki.",
     "code": "def login(token: str, password=None): return os.environ['TOKEN'], settings.secret",
     "env": "TOKEN=$TOKEN password=${PASSWORD} npm_config_registry npm_package_name",
+    "prose": "-- the password is long; <b>token</b> ring, a--secret garden",
     "slug": "risk-management-of-all-the-things-2024-in-long",
     "content": base64.b64encode(b"# Human resources\n\nNothing secret here: only words.\n").decode(),
     "authors": ["monkey", "key"],
@@ -180,6 +181,13 @@ def test_what_an_undo_needs_survives(name: str) -> None:
         "{'db': {'password': 'hunter22'}}",
         r"{\"password\": \"hunter22\"}",
         "password: hunter22",
+        "author: password=hunter22",
+        "deploy --password hunter22 --region eu",
+        "<password>hunter22</password>",
+        "api key: hunter22",
+        "{'api_key': b'hunter22'}",
+        "key=token=hunter22&x=1",
+        "task-2024-and-then-glpat-hunter22",
         "X-Api-Key: hunter22",
         "Cookie: sid=hunter22; theme=dark",
         "GET /files?sig=hunter22hunter22&page=1",
@@ -217,6 +225,12 @@ def test_headers_are_cleaned_by_name_and_by_form() -> None:
     assert cleaned["WWW-Authenticate"] == "Basic realm=hr"
 
 
+def test_headers_as_a_list_of_pairs_are_cleaned_too() -> None:
+    cleaned = Redactor().clean({"headers": [["X-Api-Key", "canary"], ["Accept", "text/plain"]]})
+    assert cleaned["headers"][0] != ["X-Api-Key", "canary"]
+    assert cleaned["headers"][1] == ["Accept", "text/plain"]
+
+
 def test_a_client_s_credential_is_recognised_quoted_and_in_base64() -> None:
     redactor = Redactor()
     redactor.learn("p@ss/word+1", "short")
@@ -246,6 +260,11 @@ def test_numbers_come_back_as_numbers() -> None:
     assert "317" not in str(cleaned)
     assert "4242" not in str(cleaned)
     assert redactor.reveal(cleaned) == {**value, "items": [1, 2]}
+
+
+def test_a_card_is_found_in_a_text_without_spaces() -> None:
+    assert "4242424242424242" not in Redactor().clean("card-4242424242424242-expired")
+    assert "4242424242424242" not in Redactor().clean("https://pay.example/x?number=4242424242424242")
 
 
 def test_a_variable_is_secret_when_its_name_says_so() -> None:
@@ -289,6 +308,30 @@ def test_reveal_is_the_exact_inverse_of_clean(value: Any) -> None:
     cleaned = redactor.clean(value)
     assert redactor.reveal(json.loads(json.dumps(cleaned))) == value
     assert redactor.clean(value) == cleaned
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "sk-",
+        "eyJ",
+        "task-",
+        "token='",
+        "token=",
+        "password: ",
+        "bearer ",
+        "://a:",
+        "x:",
+        "a\n",
+        "npm_",
+        "[redacted ",
+        "4242 ",
+    ],
+)
+def test_a_stranger_s_text_cannot_keep_it_busy(piece: str) -> None:
+    hostile = piece * (400_000 // len(piece)) + "!"  # what takes more than linear time runs into the timeout
+    redactor = Redactor([OWN])
+    assert redactor.reveal(redactor.clean(hostile)) == hostile
 
 
 def test_threads_agree_on_placeholders() -> None:

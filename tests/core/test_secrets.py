@@ -38,19 +38,26 @@ def test_forty_planted_secrets_leave_no_trace(
     headers = {"authorization": f"Bearer {OWN}", "x-api-key": UNDER_A_NAME["x-api-key"]}
     with httpx.Client(base_url=f"{box.url}/v1/", headers=headers) as plain:
         s = agentguard.session(
-            agent="tester", intent=f"use {BY_ITS_FORM[0]}", ledger=ledger, approver=lambda card: "[redacted" in str(card)
+            agent="tester",
+            intent=f"use {BY_ITS_FORM[0]}",
+            ledger=ledger,
+            approver=lambda card: "[redacted" in str(card),
         )
         guarded = agentguard.wrap(plain, s, notes)
         # In arguments, in the answers that repeat them, and in the snapshots and undos that come of those.
         for n, secret in enumerate(BY_ITS_FORM, 1):
             with s.because(f"the key is {secret}"):
-                guarded.post("notes", json={"title": f"note {n}", "body": f"see {secret}, please", "nested": [{"x": secret}]})
+                guarded.post(
+                    "notes", json={"title": f"note {n}", "body": f"see {secret}, please", "nested": [{"x": secret}]}
+                )
             guarded.patch(f"notes/{n}", json={"body": "changed"})
         for name, secret in UNDER_A_NAME.items():
             guarded.post("notes", json={"title": "named", name: secret})
         # In addresses, of calls that are known and of one that is not.
         guarded.patch(f"notes/1?access_token={UNDER_A_NAME['bot_token']}", json={"body": "again"})
-        guarded.post(f"unlisted?api_key={UNDER_A_NAME['APIKey']}", json={"authorization": UNDER_A_NAME["Authorization"]})
+        guarded.post(
+            f"unlisted?api_key={UNDER_A_NAME['APIKey']}", json={"authorization": UNDER_A_NAME["Authorization"]}
+        )
         # In exceptions: of the transport, and of the program.
         box.fault("drop_after")
         with pytest.raises(httpx.TransportError):
