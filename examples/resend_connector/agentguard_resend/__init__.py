@@ -1,0 +1,75 @@
+"""Resend (https://resend.com/docs/api-reference) through httpx: a connector in one file, to copy from.
+
+A service needs three things: a table of its operations (`operations.jsonl`), a seam that puts the gate under its SDK
+(here: any httpx client, so the seam that comes with agentguard will do), and a handler for each operation that can be
+taken back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agentguard import ABSENT, Connector, Effect, Handler, Risk, forward, no_undo, read, undo
+from agentguard.calls import Json
+from agentguard_connectors.http.seams import AsyncHttpxSeam, HttpxSeam
+
+resend = Connector(
+    "resend",
+    title="Resend",
+    table=Path(__file__).with_name("operations.jsonl"),
+    seams=[HttpxSeam(), AsyncHttpxSeam()],
+    idempotency_header="Idempotency-Key",
+)
+
+
+@resend.view
+def last_event(email: Json) -> Json:
+    return {"last_event": email["last_event"].removeprefix("email.")}
+
+
+@resend.view
+def by_id(listed: Json) -> Json:
+    return {item["id"]: {name: item.get(name) for name in ("name", "email") if name in item} for item in listed["data"]}
+
+
+@resend.guards("emails.send", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains="it stays listed as canceled")
+def send_email(scheduled_at: str | None) -> Handler:
+    """Send a mail; while it is only scheduled it is canceled. What has been sent cannot be called back."""
+    if scheduled_at is None:
+        yield no_undo("the mail has gone out")
+    sent = yield forward()
+    if scheduled_at is not None:
+        look = read("emails.get", id=sent["id"]).through("last_event")
+        back = undo("emails.cancel", id=sent["id"]).on(
+            look, left={"last_event": "scheduled"}, back={"last_event": "canceled"}
+        )
+        yield back.leaving("it stays listed as canceled")
+
+
+@resend.guards("audiences.create", effect=Effect.REVERSIBLE)
+def create_audience() -> Handler:
+    """Create an audience; it is removed."""
+    made = yield forward()
+    look = read("audiences.list").through("by_id")
+    yield undo("audiences.remove", id=made["id"]).on(
+        look, left={made["id"]: {"name": made["name"]}}, back={made["id"]: ABSENT}
+    )
+
+
+@resend.guards("contacts.create", effect=Effect.REVERSIBLE)
+def create_contact(audience_id: str) -> Handler:
+    """Add a contact; it is removed."""
+    made = yield forward()
+    look = read("contacts.list", audience_id=audience_id).through("by_id")
+    yield undo("contacts.remove", audience_id=audience_id, id=made["id"]).on(
+        look, left={made["id"]: {"email": made["email"]}}, back={made["id"]: ABSENT}
+    )
+
+
+@resend.guards("contacts.remove", effect=Effect.COMPENSABLE, remains="the contact has a new id")
+def remove_contact(audience_id: str, id: str) -> Handler:  # noqa: A002 - what the API calls it
+    """Remove a contact; it is added again, under a new id."""
+    contacts = yield read("contacts.list", audience_id=audience_id).through("by_id")
+    again = undo("contacts.create", audience_id=audience_id, email=contacts[id]["email"])
+    yield again.leaving("the contact has a new id")
+    yield forward()
