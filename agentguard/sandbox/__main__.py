@@ -14,6 +14,9 @@ SERVICES = {
     "github": "agentguard.sandbox.github:GitHub",
     "stripe": "agentguard.sandbox.stripe:Stripe",
     "slack": "agentguard.sandbox.slack:Slack",
+    "gmail": "agentguard.sandbox.gmail:Gmail",
+    "notion": "agentguard.sandbox.notion:Notion",
+    "hubspot": "agentguard.sandbox.hubspot:HubSpot",
 }
 
 

@@ -46,6 +46,8 @@ class Incoming:
     body: Any
     raw: bytes
     parameters: dict[str, str] = field(default_factory=dict)
+    target: str = ""
+    """Path and query as they were sent; `query` has only the last of a name that repeats."""
 
     def __getitem__(self, name: str) -> str:
         return self.parameters[name]
@@ -228,7 +230,8 @@ def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:
             split = urlsplit(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
             query = dict(parse_qsl(split.query, keep_blank_values=True))
-            return Incoming(self.command, split.path, query, headers, decode(raw, headers), raw)
+            body = decode(raw, headers)
+            return Incoming(self.command, split.path, query, headers, body, raw, target=self.path)
 
         def read_chunks(self) -> bytes:
             parts = []
@@ -247,12 +250,12 @@ def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:
                 fault = service.fault_for(call) or {"mode": ""}
             self.interfere(fault, "before")
             if fault["mode"] == "status_before":
-                return Reply(fault.get("status", 502), {"message": "fault"}, fault.get("headers", {}))
+                return Reply(fault.get("status", 502), fault.get("body", {"message": "fault"}), fault.get("headers", {}))
             with service.lock:
                 reply = service.handle(call)
             self.interfere(fault, "after")
             if fault["mode"] == "status_after":
-                return Reply(fault.get("status", 502), {"message": "fault"}, fault.get("headers", {}))
+                return Reply(fault.get("status", 502), fault.get("body", {"message": "fault"}), fault.get("headers", {}))
             if fault["mode"] == "truncate":
                 self.write(reply, cut=True)
                 raise _Dropped

@@ -15,7 +15,6 @@ import httplib2  # type: ignore[import-untyped] # it comes without types
 import wrapt
 
 from agentguard.wire.http import Headers, Request, Response
-from agentguard.wire.requests import read_body
 from agentguard.wire.seam import Gate
 
 OVERRIDE = "x-http-method-override"
@@ -73,6 +72,17 @@ class GatedHttp(wrapt.ObjectProxy[Any]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("a guarded client belongs to a session of this process and cannot be pickled")
+
+
+def read_body(body: Any) -> bytes:
+    """Read a body of any kind that http.client takes: bytes, text, a file or an iterable of bytes."""
+    if body is None or isinstance(body, str):
+        return (body or "").encode()
+    if isinstance(body, bytes | bytearray):
+        return bytes(body)
+    if hasattr(body, "read"):
+        return read_body(body.read())
+    return b"".join(bytes(part) for part in body)
 
 
 def sized(changed: Request, body: Any) -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""Releases of the GitHub stand-in: https://docs.github.com/rest/releases/releases."""
+
+from __future__ import annotations
+
+from agentguard.sandbox.github import shapes
+from agentguard.sandbox.github.base import Data, fields, invalid, missing
+from agentguard.sandbox.github.code import Code
+from agentguard.sandbox.server import Incoming, Reply, route
+
+RELEASES = "/repos/{owner}/{repo}/releases"
+FIELDS = ("tag_name", "target_commitish", "name", "body", "draft", "prerelease")
+OTHER = ("discussion_category_name", "generate_release_notes", "make_latest")
+
+
+class Releases(Code):
+    """Releases; publishing one makes its tag."""
+
+    def release(self, call: Incoming, repo: Data) -> Data:
+        found: Data | None = repo["releases"].get(call["release"])
+        if found is None:
+            raise missing()
+        return found
+
+    def show_release(self, repo: Data, release: Data) -> Data:
+        return shapes.release(self.url_of(repo), release, self.user(release["author"]))
+
+    def apply_release(self, repo: Data, release: Data, given: Data) -> None:
+        release.update({name: given[name] for name in FIELDS if given.get(name) is not None})
+        for other in repo["releases"].values():
+            if other is not release and other["tag_name"] == release["tag_name"] and not other["draft"]:
+                raise invalid("Release", "tag_name", "already_exists")
+        if release["draft"]:
+            return
+        release["published_at"] = release["published_at"] or self.now()
+        tag = f"refs/tags/{release['tag_name']}"
+        if tag not in repo["refs"]:
+            repo["refs"][tag] = self.resolve(repo, release["target_commitish"])
+
+    @route("GET", RELEASES)
+    def list_releases(self, call: Incoming) -> Reply:
+        repo = self.repo(call)
+        return Reply(200, self.page(call, [self.show_release(repo, r) for r in repo["releases"].values()]))
+
+    @route("POST", RELEASES)
+    def create_release(self, call: Incoming) -> Reply:
+        repo = self.repo(call, "write")
+        given = fields(call, *FIELDS, *OTHER, required=("tag_name",))
+        release: Data = {
+            "id": self.next_id(),
+            "author": self.login(call),
+            "created_at": self.now(),
+            "published_at": None,
+            "target_commitish": repo["default_branch"],
+            "name": None,
+            "body": None,
+            "draft": False,
+            "prerelease": False,
+        }
+        self.apply_release(repo, release, given)
+        repo["releases"][str(release["id"])] = release
+        self.event(call, repo, "release created", id=release["id"])
+        return Reply(201, self.show_release(repo, release))
+
+    @route("GET", f"{RELEASES}/tags/{{+tag}}")
+    def get_release_by_tag(self, call: Incoming) -> Reply:
+        repo = self.repo(call)
+        for release in repo["releases"].values():
+            if release["tag_name"] == call["tag"] and not release["draft"]:
+                return Reply(200, self.show_release(repo, release))
+        raise missing()
+
+    @route("GET", f"{RELEASES}/{{release}}")
+    def get_release(self, call: Incoming) -> Reply:
+        repo = self.repo(call)
+        return Reply(200, self.show_release(repo, self.release(call, repo)))
+
+    @route("PATCH", f"{RELEASES}/{{release}}")
+    def update_release(self, call: Incoming) -> Reply:
+        repo = self.repo(call, "write")
+        release = self.release(call, repo)
+        self.apply_release(repo, release, fields(call, *FIELDS, *OTHER))
+        self.event(call, repo, "release edited", id=release["id"])
+        return Reply(200, self.show_release(repo, release))
+
+    @route("DELETE", f"{RELEASES}/{{release}}")
+    def delete_release(self, call: Incoming) -> Reply:
+        repo = self.repo(call, "write")
+        del repo["releases"][str(self.release(call, repo)["id"])]
+        self.event(call, repo, "release deleted", id=int(call["release"]))
+        return Reply(204)
