@@ -104,6 +104,18 @@ class GitHub(Repos, Releases, Talk, Notes, Orgs):
     def get_me(self, call: Incoming) -> Reply:
         return Reply(200, shapes.full_user(self.url, self.state["users"][self.login(call)]))
 
+    @route("POST", "/app/installations/{installation}/access_tokens")
+    def create_installation_token(self, call: Incoming) -> Reply:
+        """Sign an app in: https://docs.github.com/rest/apps/apps. Its token belongs to `agent`, like every other."""
+        until = "2099-01-01T00:00:00Z"
+        token = "ghs_of_the_installation"  # noqa: S105 - a stand-in's token opens nothing
+        return Reply(201, {"token": token, "expires_at": until, "permissions": {"issues": "write"}})
+
+    @route("GET", "/app/installations/{installation}")
+    def get_installation(self, call: Incoming) -> Reply:
+        here = f"{self.url}/app/installations/{call['installation']}"
+        return Reply(200, {"id": int(call["installation"]), "app_id": 1, "access_tokens_url": f"{here}/access_tokens"})
+
     @route("GET", "/users/{username}")
     def get_user(self, call: Incoming) -> Reply:
         if call["username"] not in self.state["users"]:

@@ -50,6 +50,14 @@ class Gmail(Drafts, Threads, Labels, Settings, Messages, Batches):
             del message["historyId"]
         return shown
 
+    def handle(self, call: Incoming) -> Reply:
+        override = call.headers.get("x-http-method-override")
+        if override and call.verb == "POST":
+            call.verb = override.upper()
+            if call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+                call.target, call.body = f"{call.path}?{call.raw.decode()}", None
+        return super().handle(call)
+
     def not_found(self, call: Incoming) -> Reply:
         return problem(404, "Requested entity was not found.", "notFound", "NOT_FOUND").reply
 
