@@ -3,15 +3,18 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROOFS := $(VENV)/proofs.txt
 
-.PHONY: demo test quick check format bench clean dev
+.PHONY: demo test quick check format generate clean dev
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m agentguard demo
 
 test: $(VENV)/.installed
 	$(BIN)/python -m tests.peers.install
-	$(BIN)/python -m pytest -n 2 --durations=5
+	rm -f $(PROOFS)
+	AGENTGUARD_PROOFS=$(PROOFS) $(BIN)/python -m pytest -n 2 --durations=5
+	$(BIN)/python -m tests.proofs $(PROOFS)
 
 quick: $(VENV)/.installed  ## what to run while editing
 	$(BIN)/python -m pytest -n 2 -m "not slow and not peer"
@@ -21,6 +24,12 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+generate: $(VENV)/.installed  ## the generated parts of the documents, and the lists of what is proved
+	rm -f $(PROOFS)
+	AGENTGUARD_PROOFS=$(PROOFS) $(BIN)/python -m pytest -q -n 2 -k test_undo
+	$(BIN)/python -m tests.proofs $(PROOFS) --write
+	$(BIN)/python -m tests.generated --write
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format .

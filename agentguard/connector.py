@@ -114,6 +114,12 @@ class Connector:
                 raise HandlerError(f"{guarded.where} guards {guarded.operation!r}, which {self.name}'s table lacks")
         return table
 
+    @cached_property
+    def proved(self) -> frozenset[str]:
+        """The operations whose undo a test does, undoes and compares: `proved.txt` beside the table lists them."""
+        path = self._table.with_name("proved.txt") if isinstance(self._table, Path) else None
+        return frozenset(path.read_text().split()) if path and path.exists() else frozenset()
+
     def facts(self, operation: Operation) -> tuple[Effect, Risk]:
         """Effect and risk of *operation*. What nobody has classified is irreversible and of high risk."""
         guarded = self.guarded.get(operation.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import agentguard
 from agentguard import Outcome, Report
 from tests.boxes import Box
+
+PROOFS = "AGENTGUARD_PROOFS"
+"""The environment variable that names the file for proofs."""
 
 
 def prove(
@@ -48,7 +52,16 @@ def prove(
     assert not unexpected, f"not as before: {unexpected}\n{report}"
     unneeded = [pattern for pattern in residue if not any(re.fullmatch(pattern, path) for path in changed)]
     assert not unneeded, f"declared as residue, but restored: {unneeded}"
+    if outcome.ok:
+        note_proof(operation)
     return report
+
+
+def note_proof(operation: str) -> None:
+    """Write down that the undo of *operation* is proved, for `tests.proofs`, where a run asks for it."""
+    if PROOFS in os.environ:
+        with open(os.environ[PROOFS], "a") as proofs:
+            proofs.write(f"{operation}\n")
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[str]:

@@ -12,6 +12,7 @@ import slack_sdk
 import stripe
 
 import agentguard
+from tests import generated
 from tests.boxes import Box
 
 ROOT = Path(__file__).parents[1]
@@ -66,8 +67,14 @@ def test_the_readme_runs(
 
 
 @pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("docs/**/*.md")) + [ROOT / "README.md"], ids=lambda p: str(p.relative_to(ROOT))
+    "path", [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md"], ids=lambda p: str(p.relative_to(ROOT))
 )
 def test_links_between_documents_lead_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text())
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("part", generated.PARTS)
+def test_generated_parts_are_up_to_date(part: str) -> None:
+    _path, is_so, should_be = generated.render(part)
+    assert is_so == should_be, "run `make generate`"

@@ -1,4 +1,4 @@
-"""A wrapped client does and returns what the bare one does: values, types, exceptions, and everything Python can ask."""
+"""A wrapped client does and returns what the bare one does, down to types, exceptions and what Python can ask."""
 
 from __future__ import annotations
 
