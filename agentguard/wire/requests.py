@@ -27,7 +27,9 @@ class GatedAdapter(BaseAdapter):
         super().__init__()
         self.inner = inner
         self.gate = gate
-        self.once = copy.copy(inner)
+        # Not `copy`: adapters pickle a few of their settings only. This one shares the connections as well.
+        self.once = object.__new__(type(inner))
+        self.once.__dict__.update(inner.__dict__)
         if hasattr(self.once, "max_retries"):
             self.once.max_retries = Retry(0, read=False)
 
@@ -45,9 +47,8 @@ class GatedAdapter(BaseAdapter):
         return _native_response(request, self.gate.send(neutral, transmit))
 
     def close(self) -> None:
-        """Close both adapters inside."""
+        """Close the adapter inside, and with it the connections of both."""
         self.inner.close()
-        self.once.close()
 
 
 def twin_session(session: requests.Session, gate: Gate) -> requests.Session:

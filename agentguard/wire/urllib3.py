@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import io
+from functools import cache
 from typing import Any
 
 from urllib3 import HTTPHeaderDict, HTTPResponse, PoolManager, Retry
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError
 
 from agentguard.wire.http import Headers, Request, Response
 from agentguard.wire.seam import Gate
@@ -25,23 +26,31 @@ def gated_manager(manager: PoolManager, gate: Gate) -> PoolManager:
     """Return a copy of *manager* that shares its connections and whose every request passes *gate*."""
     if getattr(manager, "agentguard_gate", None) is gate:
         return manager
-    kind = type(manager)
+    twin: Any = copy.copy(manager)
+    twin.__class__ = _gated_kind(twin.__class__)
+    twin.agentguard_gate = gate
+    return twin  # type: ignore[no-any-return]  # of the class of the manager that was given, with a gate
 
-    class Gated(kind):  # type: ignore[valid-type, misc] # the class of a manager that an SDK has made
-        agentguard_gate = gate
+
+@cache
+def _gated_kind(kind: Any) -> Any:
+    """The class *kind* with a gate. Made once: SDKs make a manager for each object of theirs."""
+
+    class Gated(kind):  # type: ignore[misc] # the class of a manager that an SDK has made
+        agentguard_gate: Gate
 
         def urlopen(self, method: str, url: str, redirect: bool = True, **settings: Any) -> Any:
+            gate = self.agentguard_gate
             if gate.passes(method, url):
                 return super().urlopen(method, url, redirect=redirect, **settings)
-            headers = settings.get("headers")
-            fields = Headers(self.headers if headers is None else headers)
-            neutral = Request(method, url, fields, read_body(settings.get("body")))
+            given = settings.get("headers")
+            headers = self.headers if given is None else given
             send = super().urlopen
 
             def transmit(changed: Request) -> Response:
                 once = {
                     **settings,
-                    "headers": _spelled(headers if headers is not None else self.headers, changed.headers),
+                    "headers": _spelled(headers, changed.headers),
                     "body": changed.body or settings.get("body"),
                     "retries": ONCE,
                     "preload_content": True,
@@ -49,17 +58,17 @@ def gated_manager(manager: PoolManager, gate: Gate) -> PoolManager:
                 answer = send(changed.verb, changed.url, redirect=False, **once)
                 return Response(answer.status, Headers(answer.headers), answer.data, answer)
 
+            neutral = Request(method, url, Headers(headers), read_body(settings.get("body")))
             return _native(gate.send(neutral, transmit), bool(settings.get("preload_content", True)))
 
     Gated.__name__, Gated.__qualname__, Gated.__module__ = kind.__name__, kind.__qualname__, kind.__module__
-    twin = copy.copy(manager)
-    twin.__class__ = Gated
-    return twin
+    return Gated
 
 
 def never_left(error: BaseException) -> bool:
     """Whether *error* came before a connection stood: refused, timed out while connecting, or no such name."""
-    cause = error.reason if isinstance(error, MaxRetryError) else error
+    cause: object = error.reason if isinstance(error, MaxRetryError) else error
+    cause = cause.original_error if isinstance(cause, ProxyError) else cause
     return isinstance(cause, NewConnectionError | ConnectTimeoutError)
 
 

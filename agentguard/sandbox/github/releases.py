@@ -54,6 +54,7 @@ class Releases(Code):
             "name": None,
             "body": None,
             "draft": False,
+            "assets": {},
             "prerelease": False,
         }
         self.apply_release(repo, release, given)
@@ -87,4 +88,50 @@ class Releases(Code):
         repo = self.repo(call, "write")
         del repo["releases"][str(self.release(call, repo)["id"])]
         self.event(call, repo, "release deleted", id=int(call["release"]))
+        return Reply(204)
+
+    # Files of a release: https://docs.github.com/rest/releases/assets
+
+    def asset(self, call: Incoming, repo: Data) -> tuple[Data, Data]:
+        for release in repo["releases"].values():
+            if call["asset"] in release["assets"]:
+                return release, release["assets"][call["asset"]]
+        raise missing()
+
+    def show_asset(self, repo: Data, release: Data, asset: Data) -> Data:
+        return shapes.asset(self.url_of(repo), asset, self.user(release["author"]))
+
+    @route("POST", f"{RELEASES}/{{release}}/assets")
+    def upload_asset(self, call: Incoming) -> Reply:
+        repo = self.repo(call, "write")
+        release = self.release(call, repo)
+        name = call.query.get("name", "")
+        if not name or name in (one["name"] for one in release["assets"].values()):
+            raise invalid("ReleaseAsset", "name", "already_exists" if name else "missing_field")
+        asset: Data = {"id": self.next_id(), "name": name, "label": call.query.get("label"), "size": len(call.raw)}
+        asset["content_type"] = call.headers.get("content-type", "application/octet-stream")
+        asset |= {"created_at": self.now(), "updated_at": self.now()}
+        release["assets"][str(asset["id"])] = asset
+        self.event(call, repo, "file uploaded", id=asset["id"], size=asset["size"])
+        return Reply(201, self.show_asset(repo, release, asset))
+
+    @route("GET", f"{RELEASES}/assets/{{asset}}")
+    def get_asset(self, call: Incoming) -> Reply:
+        repo = self.repo(call)
+        return Reply(200, self.show_asset(repo, *self.asset(call, repo)))
+
+    @route("PATCH", f"{RELEASES}/assets/{{asset}}")
+    def update_asset(self, call: Incoming) -> Reply:
+        repo = self.repo(call, "write")
+        release, asset = self.asset(call, repo)
+        asset.update(fields(call, "name", "label"), updated_at=self.now())
+        self.event(call, repo, "file renamed", id=asset["id"])
+        return Reply(200, self.show_asset(repo, release, asset))
+
+    @route("DELETE", f"{RELEASES}/assets/{{asset}}")
+    def delete_asset(self, call: Incoming) -> Reply:
+        repo = self.repo(call, "write")
+        release, asset = self.asset(call, repo)
+        del release["assets"][str(asset["id"])]
+        self.event(call, repo, "file deleted", id=asset["id"])
         return Reply(204)

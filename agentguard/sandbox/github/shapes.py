@@ -269,5 +269,12 @@ def release(url: str, stored: Data, author: Data) -> Data:
         "tarball_url": None,
         "zipball_url": None,
         "author": author,
-        "assets": [],
+        "assets": [asset(url, one, author) for one in stored["assets"].values()],
     }
+
+
+def asset(url: str, stored: Data, uploader: Data) -> Data:
+    """A file of a release."""
+    here = f"{url}/releases/assets/{stored['id']}"
+    links = {"url": here, "browser_download_url": here, "node_id": f"RA_{stored['id']}"}
+    return {**stored, **links, "state": "uploaded", "download_count": 0, "digest": None, "uploader": uploader}

@@ -1,8 +1,8 @@
 """A stand-in for the Gmail API (https://developers.google.com/workspace/gmail/api/reference/rest).
 
-One mailbox, `me`. Any bearer token works; one that begins with `expired` is answered with 401, and one with `readonly`
-in it may not change anything. `keeps_message_id` in the state says whether a mail that is sent keeps its Message-ID,
-and `search_lags` whether searches show nothing (yet); both can be seeded.
+One mailbox, `me`. Any bearer token works; one that begins with `expired` is answered with 401, one with `readonly` in it
+may not change anything, and one with `send-only` in it may only send. `keeps_message_id` in the state says whether a
+mail that is sent keeps its Message-ID, and `search_lags` whether searches show nothing (yet); both can be seeded.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class Gmail(Drafts, Threads, Labels, Settings, Messages, Batches):
                 "authError",
                 "UNAUTHENTICATED",
             )
-        if "readonly" in token and call.verb != "GET" and not call.path.startswith("/batch"):
+        sends = call.path.endswith("/send")
+        forbidden = ("readonly" in token and call.verb != "GET") or ("send-only" in token and not sends)
+        if forbidden and not call.path.startswith("/batch"):
             message = "Request had insufficient authentication scopes."
             raise problem(403, message, "insufficientPermissions", "PERMISSION_DENIED")
         call.query = query_of(call)

@@ -17,7 +17,7 @@ ADA, GRACE, BOT = identifier(1), identifier(2), identifier(3)
 HOME, TEAM, HANDBOOK = identifier(16), identifier(17), identifier(18)
 TASKS, TASKS_SOURCE, TABLE, BOARD = identifier(32), identifier(33), identifier(34), identifier(35)
 ROWS = [identifier(number) for number in (48, 49, 50)]
-HEADING, PARAGRAPH, TODO, TOGGLE, INSIDE = (identifier(number) for number in range(64, 69))
+HEADING, PARAGRAPH, TICK, TOGGLE, INSIDE = (identifier(number) for number in range(64, 69))
 REMARK, THREAD = identifier(80), identifier(81)
 
 
@@ -74,7 +74,7 @@ def workspace() -> Data:
             HOME,
             {"type": "workspace", "workspace": True},
             "Onboarding",
-            [HEADING, PARAGRAPH, TEAM, TODO, TASKS, TOGGLE],
+            [HEADING, PARAGRAPH, TEAM, TICK, TASKS, TOGGLE],
         ),
         page(TEAM, home, "Team", [HANDBOOK]),
         page(HANDBOOK, {"type": "page_id", "page_id": TEAM}, "Handbook", []),
@@ -94,7 +94,7 @@ def workspace() -> Data:
     blocks = [
         block(HEADING, home, "heading_1", {"rich_text": text("Welcome"), "color": "default", "is_toggleable": False}),
         block(PARAGRAPH, home, "paragraph", {"rich_text": text("We are glad to see you."), "color": "default"}),
-        block(TODO, home, "to_do", {"rich_text": text("Read the handbook"), "color": "default", "checked": False}),
+        block(TICK, home, "to_do", {"rich_text": text("Read the handbook"), "color": "default", "checked": False}),
         block(TOGGLE, home, "toggle", {"rich_text": text("More"), "color": "default"}, [INSIDE]),
         block(
             INSIDE,

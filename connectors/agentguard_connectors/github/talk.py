@@ -1,0 +1,197 @@
+"""Comments, reactions, labels and milestones: https://docs.github.com/rest/issues/comments and the pages beside it."""
+
+from __future__ import annotations
+
+from agentguard.calls import ABSENT, Effect, Finder, Handler, Json, Read, Risk, forward, no_undo, read, unchanged, undo
+from agentguard_connectors.github.service import github
+
+NOTIFIED = "people who were mentioned or watch were notified"
+PAGE = 100
+"""The most that GitHub lists at once."""
+
+github.creates(
+    "issues.createComment",
+    undone_by="issues.deleteComment",
+    key={"comment_id": "id"},
+    by="issues.getComment",
+    view="comment",
+    effect=Effect.COMPENSABLE,
+    remains=NOTIFIED,
+    summary="Comment on an issue or pull request; the comment is deleted.",
+)
+github.restores(
+    "issues.updateComment",
+    by="issues.getComment",
+    view="comment",
+    summary="Edit a comment; the old text comes back. The edit stays in the comment's history.",
+)
+
+
+@github.finds("issues.createComment")
+def find_comment(owner: str, repo: str, issue_number: Json, body: str, since: str) -> Finder:
+    """Look for the one comment of ours that says the same; two of them prove nothing."""
+    me = yield read("users.getAuthenticated").through("login")
+    where = {"owner": owner, "repo": repo, "issue_number": int(issue_number)}
+    found = yield read("issues.listComments", **where, since=since, per_page=PAGE)
+    same = [o for o in found if o["body"] == body and o["user"]["login"] == me and o["created_at"] >= since]
+    return same[0] if len(same) == 1 else None
+
+
+@github.guards("issues.deleteComment", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains="a new comment of yours")
+def delete_comment(owner: str, repo: str, comment_id: Json) -> Handler:
+    """Delete a comment; its text is posted again, as a new comment of the caller's."""
+    read_it = read("issues.getComment", owner=owner, repo=repo, comment_id=int(comment_id))
+    old = yield read_it.through("whole_comment")
+    again = undo("issues.createComment", owner=owner, repo=repo, issue_number=old["on"], body=old["body"])
+    yield again.leaving("a new comment at the end, in your name, with a new id; reactions are lost")
+    yield forward()
+
+
+# Reactions: https://docs.github.com/rest/reactions/reactions
+
+
+def reacts(what: str, key: str) -> None:
+    """Guard both halves for one kind of thing that can be reacted to."""
+    listing, deleting, creating = f"reactions.listFor{what}", f"reactions.deleteFor{what}", f"reactions.createFor{what}"
+
+    @github.guards(creating, effect=Effect.REVERSIBLE)
+    def create(owner: str, repo: str, content: str, **given: Json) -> Handler:
+        """React; the reaction is taken away, unless it was there before."""
+        where = {"owner": owner, "repo": repo, key: int(given[key])}
+        look = read(listing, **where, content=content, per_page=PAGE).through("reactions")
+        before = yield look
+        made = yield forward()
+        at = str(made["id"])
+        if at not in before["ids"]:
+            away = undo(deleting, **where, reaction_id=made["id"])
+            yield away.on(look, left={"ids": {at: content}}, back={"ids": {at: ABSENT}})
+        else:
+            yield unchanged("the reaction was there before")
+
+    @github.guards(deleting, effect=Effect.COMPENSABLE, remains="the reaction has a new id")
+    def delete(owner: str, repo: str, reaction_id: Json, **given: Json) -> Handler:
+        """Take a reaction away; it is made again."""
+        where = {"owner": owner, "repo": repo, key: int(given[key])}
+        look = read(listing, **where, per_page=PAGE).through("reactions")
+        before = yield look
+        content, by = before["ids"].get(str(reaction_id)), before["by"].get(str(reaction_id))
+        if content is not None:
+            one = read(listing, **where, content=content, per_page=PAGE).through("reactions")
+            left, back = {"people": {by: ABSENT}}, {"people": {by: True}}
+            yield undo(creating, **where, content=content).on(one, left=left, back=back).leaving("it has a new id")
+        else:
+            yield no_undo("the reaction was not among the first hundred, so it is not known what it was")
+        yield forward()
+
+
+reacts("Issue", "issue_number")
+reacts("IssueComment", "comment_id")
+
+
+# Labels: https://docs.github.com/rest/issues/labels
+
+
+def label_at(owner: str, repo: str, name: str) -> Read:
+    """Read a label of a repository."""
+    return read("issues.getLabel", owner=owner, repo=repo, name=name).through("label")
+
+
+@github.guards("issues.createLabel", effect=Effect.REVERSIBLE)
+def create_label(owner: str, repo: str, name: str) -> Handler:
+    """Make a label; it is deleted."""
+    look = label_at(owner, repo, name)
+    if (yield look.or_none()) is None:
+        way_back = undo("issues.deleteLabel", owner=owner, repo=repo, name=name)
+        yield way_back.on(look, left={"name": name}, back=ABSENT, same_shape=True)
+    else:
+        yield unchanged("a label of this name was there before")
+    yield forward()
+
+
+@github.guards("issues.updateLabel", effect=Effect.REVERSIBLE)
+def update_label(
+    owner: str, repo: str, name: str, new_name: str | None, color: str | None, description: str | None
+) -> Handler:
+    """Change a label; its old name, colour and description come back."""
+    before = yield label_at(owner, repo, name)
+    now = new_name or name
+    if now != before["name"]:
+        rename = undo("issues.updateLabel", owner=owner, repo=repo, name=now, new_name=before["name"])
+        if now.lower() == before["name"].lower():
+            look = label_at(owner, repo, now)
+            yield rename.on(look, left={"name": now}, back={"name": before["name"]})
+        else:
+            look = label_at(owner, repo, before["name"])
+            yield rename.on(look, left=ABSENT, back={"name": before["name"]})
+    given = {"color": color and color.lower(), "description": description}
+    new = {key: value for key, value in given.items() if value is not None and value != before[key]}
+    if new:
+        old = {key: before[key] for key in new}
+        paint = undo("issues.updateLabel", owner=owner, repo=repo, name=now, **old)
+        yield paint.on(label_at(owner, repo, now), left=new, back=old)
+    elif now == before["name"]:
+        yield unchanged()
+    yield forward()
+
+
+@github.guards("issues.deleteLabel", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains="the label has a new id")
+def delete_label(owner: str, repo: str, name: str) -> Handler:
+    """Delete a label; it is made again and put back on the issues that had it."""
+    look = label_at(owner, repo, name)
+    before = yield look
+    numbers: list[int] = []
+    page: list[int] = [0] * PAGE
+    listing = {"owner": owner, "repo": repo, "labels": name, "state": "all", "per_page": PAGE}
+    while len(page) == PAGE and len(numbers) < 10 * PAGE:
+        page = yield read("issues.listForRepo", **listing, page=len(numbers) // PAGE + 1).through("issues_of")
+        numbers += page
+    key = before["name"].lower()
+    for number in numbers:
+        where = {"owner": owner, "repo": repo, "issue_number": number}
+        left, back = {"label_set": {key: ABSENT}}, {"label_set": {key: True}}
+        put_on = undo("issues.addLabels", **where, labels=[before["name"]])
+        yield put_on.on(read("issues.get", **where).through("issue"), left=left, back=back)
+    more = "; issues beyond the first thousand stay without it" if len(numbers) >= 10 * PAGE else ""
+    again = undo("issues.createLabel", owner=owner, repo=repo, **before)
+    yield again.on(look, left=ABSENT, back=before).leaving(f"the label has a new id{more}")
+    yield forward()
+
+
+# Milestones: https://docs.github.com/rest/issues/milestones
+
+github.creates(
+    "issues.createMilestone",
+    undone_by="issues.deleteMilestone",
+    key={"milestone_number": "number"},
+    by="issues.getMilestone",
+    view="milestone",
+    summary="Make a milestone; it is deleted. Its number is used up.",
+)
+github.restores(
+    "issues.updateMilestone",
+    by="issues.getMilestone",
+    view="milestone",
+    summary="Change a milestone; its old title, description, date and state come back.",
+)
+
+
+@github.finds("issues.createMilestone")
+def find_milestone(owner: str, repo: str, title: str, since: str) -> Finder:
+    """A milestone's title is unique in its repository."""
+    found = yield read("issues.listMilestones", owner=owner, repo=repo, state="all", direction="desc", per_page=PAGE)
+    if len(found) == PAGE and not any(one["title"] == title for one in found):
+        raise KeyError("more milestones than one page holds")
+    return next((one for one in found if one["title"] == title and one["created_at"] >= since), None)
+
+
+@github.guards("issues.deleteMilestone", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains="it has a new number")
+def delete_milestone(owner: str, repo: str, milestone_number: Json) -> Handler:
+    """Delete a milestone; it is made again with a new number, and issues have to be put into it again."""
+    where = {"owner": owner, "repo": repo}
+    before = yield read("issues.getMilestone", **where, milestone_number=int(milestone_number)).through("milestone")
+    listing = {**where, "milestone": str(milestone_number), "state": "all", "per_page": PAGE}
+    numbers = yield read("issues.listForRepo", **listing).through("issues_of")
+    inside = f"; not put into it again: issues {', '.join(f'#{number}' for number in numbers)}" if numbers else ""
+    again = {name: value for name, value in before.items() if value is not None}
+    yield undo("issues.createMilestone", **where, **again).leaving(f"a new milestone with a new number{inside}")
+    yield forward()
