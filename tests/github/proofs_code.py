@@ -22,6 +22,7 @@ CODE = [
     Proof(
         "github.repos.createOrUpdateFileContents",
         lambda gh: acting(gh).create_file("notes/today.md", "Note", "Buy milk"),
+        outcome=COMPENSATED,
         residue=(HISTORY, MAIN),
         name="new",
     ),
@@ -30,12 +31,14 @@ CODE = [
         lambda gh: acting(gh).update_file(
             "README.md", "Say more", "# People", acting(gh).get_contents("README.md").sha
         ),
+        outcome=COMPENSATED,
         residue=(HISTORY, MAIN),
         name="changed",
     ),
     Proof(
         "github.repos.createOrUpdateFileContents",
         lambda gh: acting(gh).create_file("x.md", "Note", "Buy milk", branch="plan"),
+        outcome=COMPENSATED,
         residue=(HISTORY, r"repos\.acme/hr\.refs\.refs/heads/plan"),
         name="on a branch",
     ),
@@ -50,6 +53,7 @@ CODE = [
     Proof(
         "github.repos.deleteFile",
         lambda gh: acting(gh).delete_file("docs/guide.md", "Away", acting(gh).get_contents("docs/guide.md").sha),
+        outcome=COMPENSATED,
         residue=(HISTORY, MAIN),
     ),
     Proof(

@@ -42,6 +42,7 @@ KIT = [
                 **AT, path="a b/ü.md", message="m", content="eA=="
             ).parsed_data.commit.sha
         ),
+        outcome=COMPENSATED,
         residue=(HISTORY, MAIN),
     ),
     Proof(
@@ -120,6 +121,7 @@ ASYNC = [
                 **AT, path="x.md", message="m", content="eA=="
             )
         ),
+        outcome=COMPENSATED,
         residue=(HISTORY, MAIN),
     ),
     Proof(

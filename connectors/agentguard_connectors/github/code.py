@@ -36,7 +36,10 @@ def content_of(owner: str, repo: str, before: Json) -> Finder:
     return before["content"]
 
 
-@github.guards("repos.createOrUpdateFileContents", effect=Effect.REVERSIBLE)
+KEPT = "both commits stay in the branch's history, and what runs on a push has run"
+
+
+@github.guards("repos.createOrUpdateFileContents", effect=Effect.COMPENSABLE, remains=KEPT)
 def put_file(owner: str, repo: str, path: str, message: str | None, content: str | None, branch: str | None) -> Handler:
     """Write a file; its old content comes back in another commit, or a new file is deleted."""
     look = file_at(owner, repo, path, branch)
@@ -45,19 +48,23 @@ def put_file(owner: str, repo: str, path: str, message: str | None, content: str
     where = {"owner": owner, "repo": repo, "path": path, **({"branch": branch} if branch else {})}
     words = f"Take back: {message or path}"
     if before is None:
-        yield undo("repos.deleteFile", **where, message=words, sha=new).on(look, left={"sha": new}, back=ABSENT)
+        remove = undo("repos.deleteFile", **where, message=words, sha=new)
+        yield remove.on(look, left={"sha": new}, back=ABSENT).leaving(KEPT)
     elif before["sha"] != new:
         old = yield from content_of(owner, repo, before)
-        lost = yield from lost_mode(owner, repo, path, branch)
+        remains = yield from what_remains(owner, repo, path, branch)
         way_back = undo("repos.createOrUpdateFileContents", **where, message=words, content=old, sha=new)
-        yield way_back.on(look, left={"sha": new}, back={"sha": before["sha"]}).leaving(lost)
+        yield way_back.on(look, left={"sha": new}, back={"sha": before["sha"]}).leaving(remains)
     else:
         yield unchanged("the file had this content before")
     yield forward()
 
 
-def lost_mode(owner: str, repo: str, path: str, branch: str | None) -> Finder:
-    """What is lost of a file's mode, which stands only in the tree of its folder: this API writes ordinary files."""
+def what_remains(owner: str, repo: str, path: str, branch: str | None) -> Finder:
+    """What remains, and what is lost of a file's mode, which stands only in the tree of its folder.
+
+    This API writes ordinary files.
+    """
     where = {"owner": owner, "repo": repo}
     branch = branch or (yield read("repos.get", **where).through("repository"))["default_branch"]
     tip = yield ref_at(owner, repo, f"heads/{branch}")
@@ -66,19 +73,19 @@ def lost_mode(owner: str, repo: str, path: str, branch: str | None) -> Finder:
     for folder in folders:
         entries = yield read("git.getTree", **where, tree_sha=entries[folder]["sha"]).through("tree")
     mode = entries[name]["mode"]
-    return "" if mode == "100644" else f"the file comes back as an ordinary one; its mode was {mode}"
+    return KEPT if mode == "100644" else f"{KEPT}; the file comes back as an ordinary one; its mode was {mode}"
 
 
-@github.guards("repos.deleteFile", effect=Effect.REVERSIBLE, risk=Risk.MEDIUM)
+@github.guards("repos.deleteFile", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=KEPT)
 def delete_file(owner: str, repo: str, path: str, message: str | None, branch: str | None) -> Handler:
     """Delete a file; its content comes back in another commit."""
     look = file_at(owner, repo, path, branch)
     before = yield look
     old = yield from content_of(owner, repo, before)
-    lost = yield from lost_mode(owner, repo, path, branch)
+    remains = yield from what_remains(owner, repo, path, branch)
     where = {"owner": owner, "repo": repo, "path": path, **({"branch": branch} if branch else {})}
     again = undo("repos.createOrUpdateFileContents", **where, message=f"Take back: {message or path}", content=old)
-    yield again.on(look, left=ABSENT, back={"sha": before["sha"]}).leaving(lost)
+    yield again.on(look, left=ABSENT, back={"sha": before["sha"]}).leaving(remains)
     yield forward()
 
 
