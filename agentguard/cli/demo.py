@@ -1,4 +1,4 @@
-"""`agentguard demo`: an agent at work on stand-ins of GitHub, Stripe and Slack, a failure, and the way back.
+"""`agentguard demo`: an agent at work on stand-ins of six services, a failure, and the way back.
 
 The SDKs are the real ones, the requests real HTTP, the stand-ins a process of their own. Nothing that is shown was
 known before: the calls come from the ledger, the outcomes from the rollback, the comparison from the stand-ins' own
@@ -14,18 +14,19 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agentguard.calls import Json, Outcome
 from agentguard.cli.common import console, json_option, print_json, print_report, safe
 from agentguard.cli.comparing import Difference, differences
+from agentguard.cli.demo_agent import SDKS, SERVICES, plain_clients, set_up, steps
 from agentguard.cli.show import call_json
 from agentguard.errors import AgentguardError, UsageError
 from agentguard.report import Card, Report
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
 
     from agentguard.session import Session
 
-SDKS = {"github": "PyGithub", "stripe": "stripe", "slack_sdk": "slack-sdk"}
-SERVICES = ("github", "stripe", "slack")
-
-
 @click.command()
 @click.option("--ledger", metavar="PATH", help="Keep the record of the demo in this ledger.")
 @json_option
@@ -47,8 +44,8 @@ def demo(ledger: str | None, as_json: bool) -> int:
     missing = [name for module, name in SDKS.items() if find_spec(module) is None]
     if missing:
         raise UsageError(
-            f"the demo needs the SDKs of the three services; missing: {', '.join(missing)}. Nothing was started. "
-            'Install them: pip install "agentguard[github,stripe,slack]".'
+            f"the demo needs the SDKs of its six services; missing: {', '.join(missing)}. Nothing was started. "
+            'Install them: pip install "agentguard[all]".'
         )
     with tempfile.TemporaryDirectory(prefix="agentguard-demo-") as folder, stand_ins() as urls:
         story = Story(urls, Path(ledger or Path(folder) / "ledger.db"), None if as_json else console())
@@ -98,28 +95,27 @@ class Story:
         import agentguard
 
         began = time.monotonic()
-        clients = self.clients()
-        price = set_up(clients["stripe"])
+        clients = plain_clients(self.urls)
+        known = set_up(clients)
         before = self.snapshots()
 
-        self.say("Three real SDKs, wrapped; stand-ins of GitHub, Stripe and Slack on this machine.")
+        self.say(f"Six real SDKs, wrapped; stand-ins of {listed(SERVICES.values())} on this machine.")
         intent = "Set up Ashu, who starts on Monday"
         self.head("The agent works", intent)
         session = agentguard.session(
             agent="onboarding", intent=intent, ledger=self.ledger, on_error="leave", approver=self.approve
         )
-        wrapped = {name: agentguard.wrap(client, session) for name, client in clients.items()}
-        steps = agent_steps(wrapped, price)
+        todo = steps({name: agentguard.wrap(client, session) for name, client in clients.items()}, known)
         try:
             with session:
-                for reason, step in steps:
+                for reason, step in todo:
                     with session.because(reason):
                         self.watch(session, step)
         except AgentguardError:
             raise
         except Exception as error:  # noqa: BLE001 - the failure that the story is about, whatever the SDK calls it
             self.failure = session.calls[-1].error or f"{type(error).__name__}: {error}"
-            if len(session.calls) != len(steps):
+            if len(session.calls) != len(todo):
                 self.faults.append("a step failed that should not")
             self.note(f"FAILED: {self.failure}", "bold red")
         during = self.snapshots()
@@ -134,19 +130,6 @@ class Story:
         self.seconds = time.monotonic() - began
         if self.out is not None:
             self.show(self.out, self.report)
-
-    def clients(self) -> dict[str, Any]:
-        """The plain clients, as any program makes them."""
-        from github import Auth, Github
-        from slack_sdk import WebClient
-        from stripe import StripeClient
-
-        quick: dict[str, Any] = {"retry": None, "seconds_between_requests": None, "seconds_between_writes": None}
-        return {
-            "github": Github(auth=Auth.Token("demo-token"), base_url=self.urls["github"], **quick),
-            "stripe": StripeClient("sk_test_demo", base_addresses={"api": self.urls["stripe"]}),
-            "slack": WebClient("xoxb-demo", base_url=f"{self.urls['slack']}/api/"),
-        }
 
     def approve(self, card: Card) -> bool:
         """Agree to what is of high risk, and say so: here nobody is asked."""
@@ -172,7 +155,7 @@ class Story:
         if self.out is not None:
             from rich.text import Text
 
-            self.out.print(Text.assemble((f"  {seq}  ", "dim"), f"{reason:<28}", safe(operation, "dim")))
+            self.out.print(Text.assemble((f"  {seq:>2}  ", "dim"), f"{reason:<28}", safe(operation, "dim")))
 
     def head(self, title: str, beside: str) -> None:
         """Begin a part of the story."""
@@ -225,7 +208,7 @@ class Story:
         for name in SERVICES:
             left, done = self.remains[name], count(len(self.changed[name]), "change")
             now = Text("as before", style="green") if not left else Text(count(len(left), "trace"), style="yellow")
-            out.print(Text.assemble((f"  {name:<8}", "bold"), f"{done} by the agent; now ", now, ":" if left else ""))
+            out.print(Text.assemble((f"  {SERVICES[name]:<9}", "bold"), f"{done} by the agent; now ", now, ":" if left else ""))
             traces = Table.grid(padding=(0, 1))
             for difference in left:
                 told = safe(difference.path).append(": ").append_text(safe(difference.detail, "dim"))
@@ -265,40 +248,10 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def set_up(stripe: Any) -> str:
-    """Prepare what was there before the agent came: something to subscribe to."""
-    product = stripe.v1.products.create({"name": "Seat"})
-    price: str = stripe.v1.prices.create(
-        {"product": product.id, "currency": "eur", "unit_amount": 1900, "recurring": {"interval": "month"}}
-    ).id
-    return price
-
-
-def agent_steps(clients: dict[str, Any], price: str) -> list[tuple[str, Callable[[], object]]]:
-    """What the agent does, step by step: its reason, and the call of an SDK. The last one fails."""
-    repo = clients["github"].get_repo("acme/hr")
-    stripe, slack = clients["stripe"].v1, clients["slack"]
-    made: dict[str, Any] = {}
-
-    def open_issue() -> None:
-        made["issue"] = repo.create_issue("Onboard Ashu", "Laptop, badge, mail.")
-
-    def open_account() -> None:
-        made["customer"] = stripe.customers.create({"email": "ashu@acme.example"})
-
-    def order_seat() -> None:
-        later = {"collection_method": "send_invoice", "days_until_due": 14}
-        stripe.subscriptions.create({"customer": made["customer"].id, "items": [{"price": price}], **later})
-
-    return [
-        ("Add Ashu's page", lambda: repo.create_file("people/ashu.md", "Add Ashu", "# Ashu\n")),
-        ("Open the onboarding issue", open_issue),
-        ("Label it", lambda: made["issue"].add_to_labels("onboarding")),
-        ("Open a billing account", open_account),
-        ("Order a seat", order_seat),
-        ("Tell the team", lambda: slack.chat_postMessage(channel="C0GENERAL", text="Ashu starts on Monday!")),
-        ("Tell payroll", lambda: slack.chat_postMessage(channel="C0PAYROLL", text="Ashu starts on Monday.")),
-    ]
+def listed(names: Iterable[str]) -> str:
+    """Names as a sentence has them."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}"
 
 
 def _get(url: str) -> Json:

@@ -1,7 +1,7 @@
 """A stand-in for the Gmail API (https://developers.google.com/workspace/gmail/api/reference/rest).
 
-One mailbox, `me`. Any bearer token works; one that begins with `expired` is answered with 401, one with `readonly` in it
-may not change anything, and one with `send-only` in it may only send. `keeps_message_id` in the state says whether a
+One mailbox, `me`. Any bearer token works; one that begins with `expired` is answered with 401, one with `readonly` in
+it may not change anything, and one with `send-only` in it may only send. `keeps_message_id` in the state says whether a
 mail that is sent keeps its Message-ID, and `search_lags` whether searches show nothing (yet); both can be seeded.
 """
 

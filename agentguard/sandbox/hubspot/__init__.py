@@ -1,4 +1,4 @@
-"""A stateful stand-in for HubSpot's CRM API: records, associations, lists, properties and pipelines.
+"""A stateful stand-in for HubSpot's CRM API: records and their types, associations, lists, properties and pipelines.
 
 After the vendor's published descriptions: https://developers.hubspot.com/docs/api-reference/overview. What a request
 may contain is checked and unknown fields are refused; errors have HubSpot's form.
@@ -13,12 +13,13 @@ from agentguard.sandbox.hubspot.base import TOKEN
 from agentguard.sandbox.hubspot.lists import Lists
 from agentguard.sandbox.hubspot.records import Records
 from agentguard.sandbox.hubspot.schema import Schema
+from agentguard.sandbox.hubspot.schemas import Schemas
 from agentguard.sandbox.hubspot.seed import state
 
 __all__ = ["TOKEN", "HubSpot"]
 
 
-class HubSpot(Associations, Records, Lists, Schema):
+class HubSpot(Associations, Records, Lists, Schema, Schemas):
     """The API of one account."""
 
     name = "hubspot"

@@ -171,7 +171,8 @@ class Lists(Base):
         found["members"] = sorted(set(found["members"]) - set(left) | set(joined))
         self.effect("members changed", list=found["listId"], joined=joined, left=left)
         lost = [str(r) for r in add if str(r) not in there]
-        return {"recordsIdsAdded": joined, "recordIdsRemoved": left, "recordIdsMissing": lost}
+        # Whether HubSpot lists those that were members already is not documented: here it does.
+        return {"recordsIdsAdded": there, "recordIdsRemoved": left, "recordIdsMissing": lost}
 
     def ids(self, call: Incoming) -> list[str]:
         if not isinstance(call.body, list):

@@ -66,6 +66,7 @@ def state() -> dict[str, Any]:
             "deals": {"default": pipeline("default", "Sales", ("appointmentscheduled", "closedwon"))},
             "tickets": {"0": pipeline("0", "Support", ("1", "2"))},
         },
+        "schemas": {"2-1001": custom_type("2-1001", "onboarding")},
         "lists": {"71": record_list("71", "Newsletter", "MANUAL", ["101"]), "72": record_list("72", "VIP", "DYNAMIC")},
         "folders": {
             "0": {"id": 0, "name": "root", "parentFolderId": None},
@@ -146,6 +147,24 @@ def stage(number: str, label: str, order: int, metadata: dict[str, str]) -> dict
         "archived": False,
         "createdAt": BEGUN,
         "updatedAt": BEGUN,
+    }
+
+
+def custom_type(number: str, name: str) -> dict[str, Any]:
+    return {
+        "id": number.removeprefix("2-"),
+        "objectTypeId": number,
+        "fullyQualifiedName": f"p1_{name}",
+        "name": name,
+        "labels": {"singular": name.title(), "plural": f"{name.title()}s"},
+        "requiredProperties": [],
+        "searchableProperties": ["onboarding_name"],
+        "primaryDisplayProperty": "onboarding_name",
+        "archived": False,
+        "createdAt": BEGUN,
+        "updatedAt": BEGUN,
+        "associations": [{"id": "91", "fromObjectTypeId": number, "toObjectTypeId": "0-1", "name": "whose"}],
+        "properties": [],
     }
 
 

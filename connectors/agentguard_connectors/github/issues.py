@@ -75,14 +75,14 @@ def update_issue(call: Call, owner: str, repo: str, issue_number: Json) -> Handl
         if before["state"] == "closed":
             old["state_reason"] = before["state_reason"]
     others = ", ".join(sorted(given.keys() - {"owner", "repo", "issue_number", *ISSUE_FIELDS}))
-    stays = f"{others} is not put back" if others else ""
     if old:
         way_back = undo("issues.update", owner=owner, repo=repo, issue_number=int(issue_number), **old)
-        made = yield from made_labels(owner, repo, before, names)
-        remains = "; ".join(filter(None, (made, stays)))
+        remains = yield from made_labels(owner, repo, before, names)
         yield way_back.on(look, left=new, back=old, same_shape=True).leaving(remains)
-    else:
-        yield no_undo(stays) if stays else unchanged("the call gave nothing to change")
+    if others:
+        yield no_undo(f"{others} cannot be put back")
+    elif not old:
+        yield unchanged("the call gave nothing to change")
     yield forward()
 
 

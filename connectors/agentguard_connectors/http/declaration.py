@@ -93,7 +93,7 @@ def declare(source: Path | str | Api) -> Connector:
 
 
 def _place(error: str) -> str:
-    """msgspec's "- at `$.routes[1]`" in the words of the file."""
+    """Msgspec's "- at `$.routes[1]`" in the words of the file."""
     return re.sub(r" - at `\$\.?(.*?)`$", lambda found: f" at {found[1]}" if found[1] else "", error)
 
 
@@ -196,7 +196,7 @@ class _Builder:
         way_back = self._row(undoing.call, field="undo")
         undo_values = self._values(undoing.call, own)
         looking = self._row(route.look, reads=True, field="look") if route.look else None
-        look_values = self._values(route.look, own) if route.look else {}
+        look_values = self._values(route.look, own) if route.look else []
         late = "result." in undoing.call + (route.look or "")
 
         def taking_back(call: Call, answer: Json) -> Undo:

@@ -105,7 +105,7 @@ def _restoring(name: str, look: Read, way_back: Plan, old: Json, items: Json, ma
         back["items"] = view(old)["items"]
         left["items"] = view(made)["items"] if made is not None else _expected(former, items)
     if not written:
-        return unchanged("the call gave nothing to change, or nothing that can be put back")
+        return unchanged("of what can be put back, the call changed nothing")
     step = undo("subscriptions.update", subscription_exposed_id=name, **written)
     return step.on(look, left=left, back=back, same_shape=True).leaving(PRORATED if items else "")
 

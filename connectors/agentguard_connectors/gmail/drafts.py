@@ -1,0 +1,108 @@
+"""Drafts. A draft keeps its id when it is changed; the message in it is another one each time.
+
+https://developers.google.com/workspace/gmail/api/guides/drafts
+"""
+
+from __future__ import annotations
+
+from agentguard.calls import ABSENT, Effect, Finder, Handler, Json, Read, Risk, forward, read, undo
+from agentguard_connectors.gmail.mail import content, summary
+from agentguard_connectors.gmail.removing import DRAFT_REMAINS
+from agentguard_connectors.gmail.sending import REMAINS, by_message_id, correcting, with_id
+from agentguard_connectors.gmail.service import gmail
+
+NEW_MESSAGE = "the message inside the draft has a new id, as after every change of a draft"
+
+
+@gmail.view
+def draft(thing: Json) -> Json:
+    """Show what a draft says, and the id of the message in it."""
+    message = thing.get("message") or {}
+    shown: dict[str, Json] = {"message": message.get("id")}
+    return {**shown, "mail": content(message["raw"])} if "raw" in message else shown
+
+
+def looking_at(user: str, name: str) -> Read:
+    """Read a draft, whole."""
+    return read("users.drafts.get", userId=user, id=name, format="raw")
+
+
+@gmail.guards("users.drafts.create", effect=Effect.REVERSIBLE)
+def create(userId: str, message: Json) -> Handler:  # noqa: N803 - Gmail's name for it
+    """Make a draft; it is deleted again while nobody has changed it."""
+    given = message if isinstance(message, dict) else {}
+    raw, mail = with_id(given.get("raw"))
+    made = yield forward() if mail is None else forward().changing(message={**given, "raw": raw}, mail=mail)
+    look = looking_at(userId, made["id"]).through("draft")
+    way_back = undo("users.drafts.delete", userId=userId, id=made["id"])
+    yield way_back.on(look, left={"message": made["message"]["id"]}, back=ABSENT)
+
+
+@gmail.finds("users.drafts.create")
+def find_created(userId: str, mail: dict[str, Json], since: str) -> Finder:  # noqa: N803 - Gmail's name for it
+    """Look for the message by its Message-ID, then for the draft that it is in."""
+    found = yield from by_message_id(userId, mail, since, "in:drafts")
+    if found is None:
+        return None
+    page = yield read("users.drafts.list", userId=userId, maxResults=100)
+    return next((item for item in page.get("drafts") or [] if item["message"]["id"] == found["id"]), None)
+
+
+@gmail.guards("users.drafts.update", effect=Effect.COMPENSABLE, remains=NEW_MESSAGE)
+def update(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
+    """Replace what a draft says; the old content comes back."""
+    old = yield looking_at(userId, id)
+    before = gmail.views["draft"](old)
+    kept = {name: old["message"][name] for name in ("raw", "threadId") if name in old["message"]}
+    look = looking_at(userId, id).through("draft")
+    way_back = undo("users.drafts.update", userId=userId, id=id, message=kept)
+    step = way_back.on(look, left={"message": ""}, back={"mail": before["mail"]}, same_shape=True)
+    yield step.leaving(NEW_MESSAGE)
+    yield forward()
+
+
+@gmail.finds("users.drafts.update")
+def find_updated(userId: str, id: str, message: Json) -> Finder:  # noqa: A002, N803 - Gmail's names
+    """The draft says what it was to say."""
+    held = yield looking_at(userId, id).or_none()
+    wanted = content((message or {}).get("raw"))
+    if held is None or not wanted or {**content(held["message"].get("raw")), "From": ""} != {**wanted, "From": ""}:
+        return None
+    return {"id": held["id"], "message": {k: v for k, v in held["message"].items() if k != "raw"}}
+
+
+@gmail.guards("users.drafts.delete", effect=Effect.COMPENSABLE, remains=DRAFT_REMAINS)
+def delete(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
+    """Delete a draft for good; one with the same content is made."""
+    old = yield looking_at(userId, id)
+    kept = {"raw": old["message"]["raw"]}
+    thread = old["message"].get("threadId")
+    if thread and thread != old["message"]["id"]:  # else the draft is the thread's first message
+        kept["threadId"] = thread
+    yield undo("users.drafts.create", userId=userId, message=kept).leaving(DRAFT_REMAINS)
+    yield forward()
+
+
+@gmail.finds("users.drafts.delete", authoritative=True)
+def find_deleted(userId: str, id: str) -> Finder:  # noqa: A002, N803 - Gmail's names
+    """The draft is gone, or it was not deleted."""
+    left = yield read("users.drafts.get", userId=userId, id=id, format="minimal").or_none()
+    return {} if left is None else None
+
+
+@gmail.guards("users.drafts.send", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=REMAINS)
+def send(userId: str, id: str, mail: dict[str, Json]) -> Handler:  # noqa: A002, N803 - Gmail's names
+    """Send a draft; a correction follows in its thread, to the same people, and the mail is starred."""
+    if id and not mail:
+        # On record with the call, for whoever approves it, and to look for it by its Message-ID.
+        held = yield looking_at(userId, id).or_none()
+        mail = summary(held["message"].get("raw")) if held else {}
+    sent = yield forward().changing(mail=mail) if mail else forward()
+    yield from correcting(userId, sent, mail)
+
+
+@gmail.finds("users.drafts.send")
+def find_sent(userId: str, id: str, mail: dict[str, Json], since: str) -> Finder:  # noqa: A002, N803 - Gmail's names
+    """A draft that is still there was not sent; else look for the mail."""
+    held = (yield read("users.drafts.get", userId=userId, id=id, format="minimal").or_none()) if id else None
+    return None if held is not None else (yield from by_message_id(userId, mail, since, "in:sent"))

@@ -1,0 +1,167 @@
+"""Labels and filters. See https://developers.google.com/workspace/gmail/api/guides/labels for what labels there are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from typing import Any
+
+from agentguard.calls import (
+    ABSENT,
+    Call,
+    Effect,
+    Finder,
+    Handler,
+    Json,
+    NoUndo,
+    Read,
+    Risk,
+    Undo,
+    forward,
+    read,
+    unchanged,
+    undo,
+)
+from agentguard_connectors.gmail.seams import NAMED
+from agentguard_connectors.gmail.service import gmail
+
+FIELDS = ("name", "labelListVisibility", "messageListVisibility", "color")
+NEW_ID = "the label has a new id, which filters and programs that used the old one do not know"
+PAGES = 20
+"""How many pages of 500 messages are noted down before a label is deleted."""
+
+
+@gmail.view
+def label(thing: Json) -> Json:
+    """Show a label's own fields, and how many messages have it; what Gmail leaves out is None."""
+    color = thing.get("color")
+    return {
+        **{name: thing.get(name) for name in FIELDS},
+        "color": {k: color.get(k) for k in ("backgroundColor", "textColor")} if color else None,
+        "messagesTotal": thing.get("messagesTotal", 0),
+    }
+
+
+@gmail.view
+def label_names(page: Json) -> Json:
+    """Show the names of the labels that there are."""
+    return {item["name"]: True for item in page.get("labels") or ()}
+
+
+@gmail.guards("users.labels.create", effect=Effect.REVERSIBLE)
+def create(userId: str) -> Handler:  # noqa: N803 - Gmail's name for it
+    """Make a label; it is deleted again while it is as it was made and no message has it."""
+    made = yield forward()
+    look = read("users.labels.get", userId=userId, id=made["id"]).through("label")
+    left = {**label(made), "messagesTotal": 0}
+    yield undo("users.labels.delete", userId=userId, id=made["id"]).on(look, left=left, back=ABSENT)
+
+
+def _changing(user: str, name: str, given: dict[str, Json]) -> Generator[Read | Undo | NoUndo, Any, None]:
+    look = read("users.labels.get", userId=user, id=name).through("label")
+    before = yield look
+    changed = {field: value for field, value in given.items() if before[field] != value}
+    if changed:
+        old = {field: before[field] for field in changed}
+        way_back = undo("users.labels.patch", userId=user, id=name, **old)
+        yield way_back.on(look, left=changed, back=old, same_shape=True)
+    else:
+        yield unchanged()
+
+
+@gmail.guards("users.labels.patch", effect=Effect.REVERSIBLE)
+def patch(call: Call, userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
+    """Change some fields of a label; the old values of those come back."""
+    given = {field: call.arguments[field] for field in FIELDS if field in call.arguments}
+    yield from _changing(userId, id, given)
+    yield forward()
+
+
+@gmail.guards("users.labels.update", effect=Effect.REVERSIBLE)
+def update(call: Call, userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
+    """Write a label anew; the old values of what changed come back."""
+    look = read("users.labels.get", userId=userId, id=id).through("label")
+    before = yield look
+    given = {field: call.arguments[field] for field in FIELDS if field in call.arguments}
+    changed = {field: value for field, value in given.items() if before[field] != value}
+    if changed:
+        old = {field: before[field] for field in changed}
+        way_back = undo("users.labels.patch", userId=userId, id=id, **old)
+        yield way_back.on(look, left=changed, back=old, same_shape=True)
+    # What is not given falls back to a default of Gmail's: whether it changed is known from the answer.
+    after = label((yield forward()))
+    fallen = {field: after[field] for field in FIELDS if field not in given and after[field] != before[field]}
+    if fallen:
+        old = {field: before[field] for field in fallen}
+        yield undo("users.labels.patch", userId=userId, id=id, **old).on(look, left=fallen, back=old)
+    elif not changed:
+        yield unchanged()
+
+
+@gmail.guards("users.labels.delete", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=NEW_ID)
+def delete(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
+    """Delete a label for good; one of the same name is made, and the messages that had the old one get it."""
+    old = label((yield read("users.labels.get", userId=userId, id=id)))
+    messages: list[str] = []
+    token: dict[str, Json] = {}
+    for _page in range(PAGES):
+        page = yield read(
+            "users.messages.list", userId=userId, labelIds=[id], includeSpamTrash=True, maxResults=500, **token
+        )
+        messages += [message["id"] for message in page.get("messages") or ()]
+        if not page.get("nextPageToken"):
+            break
+        token = {"pageToken": page["nextPageToken"]}
+    # The last one registered is the first to be run: the label has to be there before messages can get it.
+    for start in range(0, len(messages), 1000):
+        some = messages[start : start + 1000]
+        putting = undo("users.messages.batchModify", userId=userId, ids=some, addLabelIds=[NAMED + old["name"]])
+        yield putting.leaving(NEW_ID)
+    fields = {name: old[name] for name in FIELDS if old[name] is not None}
+    look = read("users.labels.list", userId=userId).through("label_names")
+    way_back = undo("users.labels.create", userId=userId, **fields)
+    yield way_back.on(look, left={old["name"]: ABSENT}, back={old["name"]: True}).leaving(NEW_ID)
+    yield forward()
+
+
+@gmail.finds("users.labels.delete", authoritative=True)
+def find_deleted(userId: str, id: str) -> Finder:  # noqa: A002, N803 - Gmail's names
+    """The label is gone, or it was not deleted."""
+    held = yield read("users.labels.get", userId=userId, id=id).or_none()
+    return {} if held is None else None
+
+
+@gmail.view
+def filter_rule(thing: Json) -> Json:
+    """Show what a filter looks for and does."""
+    return {"criteria": thing.get("criteria") or {}, "action": thing.get("action") or {}}
+
+
+@gmail.view
+def filter_rules(page: Json) -> Json:
+    """Show which rules there are, without their ids."""
+    return {_rule(item): True for item in page.get("filter") or ()}
+
+
+def _rule(thing: Json) -> str:
+    return json.dumps(filter_rule(thing), sort_keys=True)
+
+
+@gmail.guards("users.settings.filters.create", effect=Effect.REVERSIBLE, risk=Risk.MEDIUM)
+def create_filter(userId: str) -> Handler:  # noqa: N803 - Gmail's name for it
+    """Make a filter; it is deleted again. What it did to mail that arrived meanwhile stays."""
+    made = yield forward()
+    look = read("users.settings.filters.get", userId=userId, id=made["id"]).through("filter_rule")
+    way_back = undo("users.settings.filters.delete", userId=userId, id=made["id"])
+    yield way_back.on(look, left=filter_rule(made), back=ABSENT)
+
+
+@gmail.guards("users.settings.filters.delete", effect=Effect.COMPENSABLE, remains="the filter has a new id")
+def delete_filter(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
+    """Delete a filter; one with the same rule is made, under a new id."""
+    old = filter_rule((yield read("users.settings.filters.get", userId=userId, id=id)))
+    way_back = undo("users.settings.filters.create", userId=userId, **old)
+    look = read("users.settings.filters.list", userId=userId).through("filter_rules")
+    step = way_back.on(look, left={_rule(old): ABSENT}, back={_rule(old): True})
+    yield step.leaving("the filter has a new id; mail that arrived meanwhile was not filtered")
+    yield forward()

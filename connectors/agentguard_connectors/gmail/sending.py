@@ -1,0 +1,101 @@
+"""Sending: nothing takes a mail back, so a correction follows it to the same people, and the mail is starred.
+
+A mail is sent with a Message-ID of ours where the caller gave none, so that it can be looked for when the answer was
+lost. Gmail may replace that id; then a second header with the same value is looked for among what was sent since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime
+from typing import Any
+
+from agentguard.calls import ABSENT, Effect, Finder, Forward, Handler, Json, Read, Risk, Undo, forward, read, undo
+from agentguard_connectors.gmail.mail import MARK, correction, headers_of, marked, summary, to_bytes, to_raw
+from agentguard_connectors.gmail.service import gmail
+
+HEADERS = ["From", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "References", MARK]
+REMAINS = "the mail was delivered and stays; a correction was sent to the same people in its thread"
+UNTHREADED = (
+    "the mail was delivered and stays; a correction was sent to the same people, perhaps in a thread of its own"
+)
+FLAGGED = "the mail is starred, to be found again"
+
+
+@gmail.view
+def labels(message: Json) -> Json:
+    """Show which labels a message has."""
+    return dict.fromkeys(message.get("labelIds") or (), True)
+
+
+def with_id(raw: Json) -> tuple[Json, Json]:
+    """A raw with a Message-ID of ours, and its summary; as it is where it has one."""
+    mail = to_bytes(raw)
+    changed = marked(mail) if mail else None
+    if changed is None:
+        return raw, None
+    new = to_raw(changed)
+    return new, summary(new)
+
+
+def sending(raw: Json) -> Forward:
+    """Let a mail go, with a Message-ID of ours."""
+    new, mail = with_id(raw)
+    return forward() if mail is None else forward().changing(raw=new, mail=mail)
+
+
+def correcting(user: str, sent: Json, mail: dict[str, Json] | None) -> Generator[Read | Undo, Any, None]:
+    """Register the correction of the message *sent*, and the star on it.
+
+    The headers are read from what Gmail made of it. A client that may only send (`gmail.send`) may not read them: then
+    the correction is made of what was asked for, and nothing is starred.
+    """
+    seen = read("users.messages.get", userId=user, id=sent["id"], format="metadata", metadataHeaders=HEADERS)
+    message = yield seen.if_allowed()
+    given = {name.replace("_", "-"): value for name, value in (mail or {}).items() if isinstance(value, str)}
+    if message is None:
+        way_back = undo("users.messages.send", userId=user, raw=correction(given), threadId=sent["threadId"])
+        yield way_back.leaving(UNTHREADED)
+        return
+    look = read("users.messages.get", userId=user, id=sent["id"], format="minimal").through("labels")
+    flag = undo("users.messages.modify", userId=user, id=sent["id"], addLabelIds=["STARRED"])
+    yield flag.on(look, left={"STARRED": ABSENT}, back={"STARRED": True}).leaving(FLAGGED)
+    raw = correction({**given, **headers_of(message)})
+    yield undo("users.messages.send", userId=user, raw=raw, threadId=sent["threadId"]).leaving(REMAINS)
+
+
+@gmail.guards("users.messages.send", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=REMAINS)
+def send(userId: str, raw: str, mail: dict[str, Json]) -> Handler:  # noqa: N803 - Gmail's name for it
+    """Send a mail; a correction follows in its thread, to the same people, and the mail is starred."""
+    new, marked_mail = with_id(raw)
+    sent = yield forward().changing(raw=new, mail=marked_mail) if marked_mail else forward()
+    yield from correcting(userId, sent, marked_mail or mail)
+
+
+@gmail.finds("users.messages.send")
+def find_sent(userId: str, mail: dict[str, Json], since: str) -> Finder:  # noqa: N803 - as above
+    """Look for the mail by its Message-ID, then by our mark among what was sent since."""
+    return (yield from by_message_id(userId, mail, since, "in:sent"))
+
+
+def by_message_id(user: str, mail: dict[str, Json] | None, since: str, where: str) -> Finder:
+    """Find the message with the Message-ID of *mail*; None where the search does not show it (yet)."""
+    wanted = (mail or {}).get("message_id")
+    if not wanted:
+        return None
+    query = f"rfc822msgid:{str(wanted).strip('<>')}"
+    page = yield read("users.messages.list", userId=user, q=query, includeSpamTrash=True, maxResults=2)
+    found = page.get("messages") or []
+    if found:
+        return found[0]
+    # A minute earlier, as Google's clock and ours need not agree.
+    after = int(datetime.fromisoformat(since).timestamp()) - 60
+    recent = yield read("users.messages.list", userId=user, q=f"{where} after:{after}".strip(), maxResults=25)
+    for listed in recent.get("messages") or []:
+        candidate = yield read(
+            "users.messages.get", userId=user, id=listed["id"], format="metadata", metadataHeaders=["Message-ID", MARK]
+        )
+        headers = headers_of(candidate)
+        if wanted in (headers.get("message-id"), headers.get(MARK.lower())):
+            return {"id": candidate["id"], "threadId": candidate["threadId"], "labelIds": candidate.get("labelIds", [])}
+    return None
