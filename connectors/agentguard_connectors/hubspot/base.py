@@ -7,6 +7,7 @@ string (https://developers.hubspot.com/docs/api-reference/crm-objects-v3/guide).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,11 @@ def plain(value: Json) -> Json:
     if value is None or value == "":
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def moment(text: str) -> float:
+    """A time of HubSpot's in seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 @hubspot.view

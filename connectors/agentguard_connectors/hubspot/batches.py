@@ -10,8 +10,11 @@ from collections.abc import Generator
 from typing import Any
 
 from agentguard.calls import Call, Effect, Handler, Json, Read, Risk, Step, forward, no_undo, read, unchanged
-from agentguard_connectors.hubspot.base import IN_THE_BIN, hubspot
+from agentguard_connectors.hubspot.base import IN_THE_BIN, hubspot, moment
 from agentguard_connectors.hubspot.records import CREATED_AGAIN, creating_again, restoring, taking_back
+
+AT_ONCE = 60.0
+"""Seconds. A value that is younger than the record's last change by less may or may not be of the same call."""
 
 
 @hubspot.guards("crm.objects.batch.create", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=IN_THE_BIN)
@@ -86,12 +89,15 @@ def restoring_from_history(object_type: str, updated: Json, names: list[str]) ->
         "crm.objects.get_by_id", objectType=object_type, objectId=updated["id"], propertiesWithHistory=names
     )
     before, given = {}, {}
+    certain = True
     for name in names:
         history = (record.get("propertiesWithHistory") or {}).get(name) or []
-        if history and history[0]["timestamp"] == updated["updatedAt"]:
+        age = moment(updated["updatedAt"]) - moment(history[0]["timestamp"]) if history else AT_ONCE
+        if age == 0:
             before[name] = history[1]["value"] if len(history) > 1 else None
             given[name] = history[0]["value"]
-    if given:
+        certain = certain and (age == 0 or age >= AT_ONCE)
+    if given and certain:
         yield from restoring(object_type, updated["id"], before, given)
     else:
         yield no_undo(f"{object_type} {updated['id']} was not found before, and its history does not show what changed")

@@ -7,11 +7,9 @@ there proves nothing either: a request that was cut off may still be at work whe
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from agentguard.calls import Call, Finder, Json, read
 from agentguard.errors import AgentguardError
-from agentguard_connectors.hubspot.base import hubspot, kind_of, plain
+from agentguard_connectors.hubspot.base import hubspot, kind_of, moment, plain
 
 
 class NotUnique(AgentguardError):
@@ -75,12 +73,12 @@ def upserted(call: Call, since: str) -> Finder:
         ).or_none()
         if found is None or not _shows(found, given):
             return None
-        results.append({**found, "new": _moment(found["createdAt"]) >= _moment(since)})
+        results.append({**found, "new": _since(found, since)})
     return {"results": results}
 
 
 def _ours(found: Json, given: Json, since: str) -> bool:
-    return _moment(found["createdAt"]) >= _moment(since) and _shows(found, given)
+    return _since(found, since) and _shows(found, given)
 
 
 def _shows(found: Json, given: Json) -> bool:
@@ -88,6 +86,6 @@ def _shows(found: Json, given: Json) -> bool:
     return all(str(plain(has.get(n)) or "").casefold() == str(value or "").casefold() for n, value in given.items())
 
 
-def _moment(text: str) -> float:
-    """Seconds since 1970. The intent is noted to the second, and clocks differ by some."""
-    return int(datetime.fromisoformat(text).timestamp())
+def _since(found: Json, since: str) -> bool:
+    """Whether a record was created since. The intent is noted to the second."""
+    return int(moment(found["createdAt"])) >= int(moment(since))

@@ -125,10 +125,13 @@ def creating_again(object_type: str, ids: list[str]) -> Generator[Step, Any, Non
         if linked is None:
             unseen.append(other)
         for record, links in (linked or {}).items():
+            together = set(ids) & links.shown.keys() if other == kind_of(object_type) else set()
+            if together:  # archived in the same call: they come back under other ids, too
+                unseen.append("records that were archived together")
             associations.setdefault(record, []).extend(
                 {"to": {"id": to}, "types": [spec_of(key) for key in sorted(types)]}
                 for to, types in links.shown.items()
-                if to not in ids  # archived in the same call: it comes back under another id, too
+                if to not in together
             )
     if not found["results"]:
         yield unchanged("there is no such record: HubSpot answers the same, and archives nothing")
@@ -148,7 +151,7 @@ def creating_again(object_type: str, ids: list[str]) -> Generator[Step, Any, Non
             )
             back = {name: has[name] for name in seen}
             way_back = way_back.on(look.through("properties_of"), left=ABSENT, back=back)
-        lost = f"; associations with {', '.join(unseen)} could not be read and are lost" if unseen else ""
+        lost = f"; associations with {', '.join(dict.fromkeys(unseen))} are not brought back" if unseen else ""
         yield way_back.leaving(CREATED_AGAIN + lost)
 
 
