@@ -35,15 +35,16 @@ def plain_clients(urls: dict[str, str]) -> dict[str, Any]:
     """The clients, as any program makes them, but for where the services are."""
     from github import Auth, Github
     from google.oauth2.credentials import Credentials
-    from googleapiclient.discovery import build_from_document
-    from googleapiclient.discovery_cache import get_static_doc
-    from hubspot import HubSpot
+    from googleapiclient.discovery import build_from_document  # type: ignore[import-untyped]  # has no types
+    from googleapiclient.discovery_cache import get_static_doc  # type: ignore[import-untyped]  # likewise
+    from hubspot import HubSpot  # type: ignore[import-untyped]  # likewise
     from notion_client import Client
     from slack_sdk import WebClient
     from stripe import StripeClient
 
     from agentguard.sandbox.hubspot import TOKEN
 
+    credentials: Any = Credentials  # google-auth types what it returns, not what it takes
     quick: dict[str, Any] = {"retry": None, "seconds_between_requests": None, "seconds_between_writes": None}
     gmail = {**json.loads(get_static_doc("gmail", "v1") or ""), "rootUrl": f"{urls['gmail']}/"}
     return {
@@ -51,7 +52,7 @@ def plain_clients(urls: dict[str, str]) -> dict[str, Any]:
         "github": Github(auth=Auth.Token("demo-token"), base_url=urls["github"], **quick),
         "stripe": StripeClient("sk_test_demo", base_addresses={"api": urls["stripe"]}),
         "notion": Client(auth="ntn_demo", base_url=urls["notion"]),
-        "gmail": build_from_document(gmail, credentials=Credentials(token="ya29.demo")),  # noqa: S106 - the stand-in takes any
+        "gmail": build_from_document(gmail, credentials=credentials("ya29.demo")),
         "slack": WebClient("xoxb-demo", base_url=f"{urls['slack']}/api/"),
     }
 

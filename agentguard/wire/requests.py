@@ -104,7 +104,8 @@ def _native_request(original: requests.PreparedRequest, changed: Request) -> req
         native.body = changed.body
         headers.pop("Transfer-Encoding", None)
         headers["Content-Length"] = str(len(changed.body))
-    native.headers = headers
+    insides: Any = native  # requests takes bytes in header fields; its types do not say so
+    insides.headers = headers
     return native
 
 

@@ -1,0 +1,1 @@
+"""The connectors that come with agentguard, one package for each service."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agentguard_connectors.http.seams import AsyncHttpxSeam, HttpxSeam
+
 from agentguard import ABSENT, Connector, Effect, Handler, Risk, forward, no_undo, read, undo
 from agentguard.calls import Json
-from agentguard_connectors.http.seams import AsyncHttpxSeam, HttpxSeam
 
 resend = Connector(
     "resend",

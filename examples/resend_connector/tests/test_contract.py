@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from agentguard.testing import contract
 from agentguard_resend import resend
+
+from agentguard.testing import contract
 
 
 def test_the_connector_keeps_the_contract() -> None:
