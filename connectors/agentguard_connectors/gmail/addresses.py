@@ -25,6 +25,7 @@ from agentguard_connectors.gmail.service import gmail
 
 SEND_AS = ("displayName", "replyToAddress", "signature", "treatAsAlias", "isDefault")
 VERIFYING = "an address outside of the domain was sent a mail that asks to verify it"
+SHARED = "the delegate could read and send mail meanwhile"
 REVERIFYING = "the address may have to be verified again"
 
 
@@ -76,10 +77,10 @@ def delete_forwarding(userId: str, forwardingEmail: str) -> Handler:  # noqa: N8
     yield forward()
 
 
-@gmail.guards("users.settings.delegates.create", effect=Effect.REVERSIBLE, risk=Risk.HIGH)
+@gmail.guards("users.settings.delegates.create", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains=SHARED)
 def create_delegate(userId: str, delegateEmail: str) -> Handler:  # noqa: N803 - Gmail's names
     """Let somebody else use the mailbox; they may no longer."""
-    yield from _making("delegates", userId, "delegateEmail", delegateEmail, "")
+    yield from _making("delegates", userId, "delegateEmail", delegateEmail, SHARED)
     yield forward()
 
 

@@ -11,18 +11,24 @@ from __future__ import annotations
 import json
 import logging
 import re
+import uuid
 from dataclasses import replace
 from email.parser import BytesHeaderParser
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from agentguard.calls import Json
 from agentguard.errors import UsageError
 from agentguard.operations import Operation, OperationTable
 from agentguard.wire.codec import Decoded, RestCodec, describe_bytes, merge_arguments
-from agentguard.wire.http import Headers, Outgoing, Request, Response
+from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing, Request, Response
 from agentguard_connectors.gmail.mail import summary, to_bytes, to_raw
 
 log = logging.getLogger("agentguard")
+
+REMAKES = "$remakes"
+"""The argument of an undo that makes something again: what of its answer takes the place of which old id."""
+REMAKES_HEADER = "x-agentguard-remakes"
+"""How it gets to the seam; it is never sent."""
 
 ASIDE = frozenset(
     [
@@ -72,7 +78,11 @@ class GmailCodec(RestCodec):
 
     def encode(self, operation: Operation, arguments: dict[str, Json]) -> Outgoing:
         """Prepare a request of ours."""
-        return super().encode(operation, {name: value for name, value in arguments.items() if name != "mail"})
+        sent = {name: value for name, value in arguments.items() if name not in ("mail", REMAKES)}
+        out = super().encode(operation, sent)
+        if REMAKES not in arguments:
+            return out
+        return replace(out, headers={**out.headers, REMAKES_HEADER: json.dumps(arguments[REMAKES])})
 
     def rewrite(self, request: Request, operation: Operation, arguments: dict[str, Json]) -> Request:
         """Write changed arguments into a request of any of the three forms."""
@@ -99,7 +109,11 @@ class GmailCodec(RestCodec):
                 f"this batch would go to {host}, and the client's service is at {urlsplit(bases[0]).netloc}. Nothing "
                 "was sent. Set rootUrl in the discovery document (an api_endpoint does not move batches)."
             )
-        return [part for _name, part in members(request, bases[0])]
+        # An answer that was cut down may lack the id that an undo needs.
+        return [
+            replace(part, url=without(part.url, "fields")) if part.verb not in SAFE_VERBS else part
+            for _name, part in members(request, bases[0])
+        ]
 
     def join(self, request: Request, parts: list[Request]) -> Request:
         """Put a batch together again, if any of its parts was changed."""
@@ -137,6 +151,21 @@ class GmailCodec(RestCodec):
         if len(answers) == count and not any(names):
             return [answer for _name, answer in answers]
         return [by_name.get(name) for name in names]
+
+
+def query_of(uri: str) -> dict[str, str]:
+    """The query of a URL, the last of each name."""
+    return dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True))
+
+
+def without(uri: str, *names: str, **added: str) -> str:
+    """*uri* without these arguments in its query, and with those."""
+    split = urlsplit(uri)
+    given = parse_qsl(split.query, keep_blank_values=True)
+    if not added and not any(name in names for name, _value in given):
+        return uri
+    kept = [(name, value) for name, value in given if name not in names]
+    return split._replace(query=urlencode([*kept, *added.items()])).geturl()
 
 
 def raw_of(arguments: dict[str, Json]) -> Json:
@@ -203,6 +232,12 @@ def head_and_body(chunk: bytes) -> tuple[Headers, bytes]:
 def _partition(chunk: bytes) -> tuple[bytes, bytes, bytes]:
     found = re.search(rb"\r?\n\r?\n", chunk)
     return (chunk, b"", b"") if found is None else (chunk[: found.start()], found[0], chunk[found.end() :])
+
+
+def related(parts: list[tuple[Headers, bytes]]) -> tuple[str, bytes]:
+    """Media type and content of an upload; nobody can know its boundary and write it into a mail."""
+    boundary = f"agentguard-{uuid.uuid4().hex}"
+    return f'multipart/related; boundary="{boundary}"', multipart(boundary, parts)
 
 
 def multipart(boundary: str, parts: list[tuple[Headers, bytes]]) -> bytes:

@@ -6,6 +6,7 @@ https://developers.google.com/workspace/gmail/api/guides/drafts
 from __future__ import annotations
 
 from agentguard.calls import ABSENT, Effect, Finder, Handler, Json, Read, Risk, forward, read, undo
+from agentguard_connectors.gmail.codec import REMAKES
 from agentguard_connectors.gmail.mail import content, summary
 from agentguard_connectors.gmail.removing import DRAFT_REMAINS
 from agentguard_connectors.gmail.sending import REMAINS, by_message_id, correcting, with_id
@@ -16,10 +17,8 @@ NEW_MESSAGE = "the message inside the draft has a new id, as after every change 
 
 @gmail.view
 def draft(thing: Json) -> Json:
-    """Show what a draft says, and the id of the message in it."""
-    message = thing.get("message") or {}
-    shown: dict[str, Json] = {"message": message.get("id")}
-    return {**shown, "mail": content(message["raw"])} if "raw" in message else shown
+    """Show what a draft says; the message in it has another id after every change, and is not compared."""
+    return {"mail": content((thing.get("message") or {}).get("raw"))}
 
 
 def looking_at(user: str, name: str) -> Read:
@@ -35,7 +34,7 @@ def create(userId: str, message: Json) -> Handler:  # noqa: N803 - Gmail's name 
     made = yield forward() if mail is None else forward().changing(message={**given, "raw": raw}, mail=mail)
     look = looking_at(userId, made["id"]).through("draft")
     way_back = undo("users.drafts.delete", userId=userId, id=made["id"])
-    yield way_back.on(look, left={"message": made["message"]["id"]}, back=ABSENT)
+    yield way_back.on(look, left={"mail": content(raw)}, back=ABSENT)
 
 
 @gmail.finds("users.drafts.create")
@@ -49,26 +48,15 @@ def find_created(userId: str, mail: dict[str, Json], since: str) -> Finder:  # n
 
 
 @gmail.guards("users.drafts.update", effect=Effect.COMPENSABLE, remains=NEW_MESSAGE)
-def update(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
+def update(userId: str, id: str, message: Json) -> Handler:  # noqa: A002, N803 - Gmail's names
     """Replace what a draft says; the old content comes back."""
     old = yield looking_at(userId, id)
-    before = gmail.views["draft"](old)
     kept = {name: old["message"][name] for name in ("raw", "threadId") if name in old["message"]}
+    before, after = content(kept.get("raw")), content((message or {}).get("raw"))
     look = looking_at(userId, id).through("draft")
     way_back = undo("users.drafts.update", userId=userId, id=id, message=kept)
-    step = way_back.on(look, left={"message": ""}, back={"mail": before["mail"]}, same_shape=True)
-    yield step.leaving(NEW_MESSAGE)
+    yield way_back.on(look, left={"mail": after}, back={"mail": before}).leaving(NEW_MESSAGE)
     yield forward()
-
-
-@gmail.finds("users.drafts.update")
-def find_updated(userId: str, id: str, message: Json) -> Finder:  # noqa: A002, N803 - Gmail's names
-    """The draft says what it was to say."""
-    held = yield looking_at(userId, id).or_none()
-    wanted = content((message or {}).get("raw"))
-    if held is None or not wanted or {**content(held["message"].get("raw")), "From": ""} != {**wanted, "From": ""}:
-        return None
-    return {"id": held["id"], "message": {k: v for k, v in held["message"].items() if k != "raw"}}
 
 
 @gmail.guards("users.drafts.delete", effect=Effect.COMPENSABLE, remains=DRAFT_REMAINS)
@@ -79,7 +67,8 @@ def delete(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
     thread = old["message"].get("threadId")
     if thread and thread != old["message"]["id"]:  # else the draft is the thread's first message
         kept["threadId"] = thread
-    yield undo("users.drafts.create", userId=userId, message=kept).leaving(DRAFT_REMAINS)
+    way_back = undo("users.drafts.create", userId=userId, message=kept, **{REMAKES: {"id": id}})
+    yield way_back.leaving(DRAFT_REMAINS)
     yield forward()
 
 

@@ -22,11 +22,13 @@ from agentguard.calls import (
     unchanged,
     undo,
 )
+from agentguard_connectors.gmail.codec import REMAKES
 from agentguard_connectors.gmail.seams import NAMED
 from agentguard_connectors.gmail.service import gmail
 
 FIELDS = ("name", "labelListVisibility", "messageListVisibility", "color")
 NEW_ID = "the label has a new id, which filters and programs that used the old one do not know"
+FILTERED = "mail that arrived meanwhile went through the filter"
 PAGES = 20
 """How many pages of 500 messages are noted down before a label is deleted."""
 
@@ -119,7 +121,7 @@ def delete(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
         yield putting.leaving(NEW_ID)
     fields = {name: old[name] for name in FIELDS if old[name] is not None}
     look = read("users.labels.list", userId=userId).through("label_names")
-    way_back = undo("users.labels.create", userId=userId, **fields)
+    way_back = undo("users.labels.create", userId=userId, **fields, **{REMAKES: {"id": id}})
     yield way_back.on(look, left={old["name"]: ABSENT}, back={old["name"]: True}).leaving(NEW_ID)
     yield forward()
 
@@ -147,20 +149,20 @@ def _rule(thing: Json) -> str:
     return json.dumps(filter_rule(thing), sort_keys=True)
 
 
-@gmail.guards("users.settings.filters.create", effect=Effect.REVERSIBLE, risk=Risk.MEDIUM)
+@gmail.guards("users.settings.filters.create", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=FILTERED)
 def create_filter(userId: str) -> Handler:  # noqa: N803 - Gmail's name for it
     """Make a filter; it is deleted again. What it did to mail that arrived meanwhile stays."""
     made = yield forward()
     look = read("users.settings.filters.get", userId=userId, id=made["id"]).through("filter_rule")
     way_back = undo("users.settings.filters.delete", userId=userId, id=made["id"])
-    yield way_back.on(look, left=filter_rule(made), back=ABSENT)
+    yield way_back.on(look, left=filter_rule(made), back=ABSENT).leaving(FILTERED)
 
 
 @gmail.guards("users.settings.filters.delete", effect=Effect.COMPENSABLE, remains="the filter has a new id")
 def delete_filter(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
     """Delete a filter; one with the same rule is made, under a new id."""
     old = filter_rule((yield read("users.settings.filters.get", userId=userId, id=id)))
-    way_back = undo("users.settings.filters.create", userId=userId, **old)
+    way_back = undo("users.settings.filters.create", userId=userId, **old, **{REMAKES: {"id": id}})
     look = read("users.settings.filters.list", userId=userId).through("filter_rules")
     step = way_back.on(look, left={_rule(old): ABSENT}, back={_rule(old): True})
     yield step.leaving("the filter has a new id; mail that arrived meanwhile was not filtered")

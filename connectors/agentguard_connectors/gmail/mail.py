@@ -74,13 +74,13 @@ def summary(raw: Json) -> dict[str, Json]:
 
 
 def content(raw: Json) -> dict[str, Json]:
-    """Show what a mail says, without what a service writes into it: to compare drafts."""
+    """Show what a mail says, without what Gmail writes into it (sender, date, ids): to compare drafts."""
     mail = to_bytes(raw)
     if mail is None:
         return {}
     parsed = parse(mail)
     shown: dict[str, Json] = {
-        name: header(parsed, name) for name in ("From", "To", "Cc", "Bcc", "Subject", "In-Reply-To", "References")
+        name: header(parsed, name) for name in ("To", "Cc", "Bcc", "Subject", "In-Reply-To", "References")
     }
     bodies = [part for part in parsed.walk() if part.get_content_maintype() == "text" and not part.get_filename()]
     shown["texts"] = [[part.get_content_type(), _text(part)] for part in bodies]
@@ -130,6 +130,11 @@ def new_id(of: str = "") -> str:
     """
     unique = hashlib.sha256(f"correction {of}".encode()).hexdigest()[:32] if of else uuid.uuid4().hex
     return f"<agentguard.{unique}@mail.gmail.com>"
+
+
+def is_ours(message_id: Json) -> bool:
+    """Whether a Message-ID was made by `new_id`."""
+    return str(message_id).startswith("<agentguard.")
 
 
 def marked(mail: bytes) -> bytes | None:

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from typing import Any
 
 from agentguard.calls import Effect, Finder, Handler, Json, Read, Risk, Undo, forward, read, unchanged, undo
+from agentguard_connectors.gmail.codec import REMAKES
 from agentguard_connectors.gmail.service import gmail
 
 REMAINS = "the message has a new id and the date of its Date header; its place in a thread is worked out anew"
@@ -28,6 +29,7 @@ def again(user: str, message: Json, thread: str | None) -> Undo:
     if "DRAFT" in (message.get("labelIds") or ()):
         content = {"raw": message["raw"], **({"threadId": thread} if thread else {})}
         return undo("users.drafts.create", userId=user, message=content).leaving(DRAFT_REMAINS)
+    old = {REMAKES: {"id": message["id"], "threadId": message["threadId"]}}
     labels = [label for label in message.get("labelIds") or () if label not in NOT_INSERTED]
     return undo(
         "users.messages.insert",
@@ -36,6 +38,7 @@ def again(user: str, message: Json, thread: str | None) -> Undo:
         raw=message["raw"],
         labelIds=labels,
         **({"threadId": thread} if thread else {}),
+        **old,
     ).leaving(REMAINS)
 
 

@@ -16,22 +16,34 @@ import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from agentguard.errors import Blocked
 from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing
 from agentguard.wire.seam import Gate, Seam
-from agentguard_connectors.gmail.codec import multipart, raw_of
+from agentguard_connectors.gmail.codec import REMAKES_HEADER, raw_of, related
 from agentguard_connectors.gmail.mail import to_bytes
 
 RESOURCE = "googleapiclient.discovery.Resource"
 CREDENTIALS = ("token", "access_token", "refresh_token", "_refresh_token", "client_secret", "id_token", "_id_token")
-BOUNDARY = "agentguard-upload-b7c1f0a94e5d"
 LARGE = 1_000_000
 """From how many characters of `raw` on a mail of ours is uploaded."""
 NAMED = "$named:"
 """In front of a label's name, where an undo cannot know the id that a label has when it is made again."""
+
+
+remade: ContextVar[dict[str, str]] = ContextVar("agentguard_gmail_remade")
+"""While a request of ours is under way: the new ids of what undos have made again, by the old ones."""
+
+
+def with_old_ids(body: bytes) -> bytes:
+    """The answer to a request of ours with the old ids, which is what undos of earlier calls compare with."""
+    for old, new in remade.get({}).items():
+        body = body.replace(f'"{new}"'.encode(), f'"{old}"'.encode())
+    return body
 
 
 class GmailSeam(Seam):
@@ -84,6 +96,18 @@ class GmailSeam(Seam):
     def issue(self, twin: Any, out: Outgoing) -> None:
         """Send through the service's http, which adds authentication."""
         base = str(twin._baseUrl).rstrip("/")
+        remakes = json.loads(out.headers.get(REMAKES_HEADER, "{}"))
+        known: dict[str, str] = vars(twin).setdefault("_agentguard_remade", {})
+        out = with_new_ids(out, known)
+        token = remade.set(known)
+        try:
+            made = self._request(twin, base, out)
+        finally:
+            remade.reset(token)
+        known.update({old: made[name] for name, old in remakes.items() if name in made})
+
+    def _request(self, twin: Any, base: str, out: Outgoing) -> Any:
+        """Make one request, and those that it needs before; return what was made."""
         body = in_known_thread(twin, base, out, with_label_ids(twin, base, out))
         path, kind, data = form_of(out.path, body)
         query = [("alt", "json"), *((name, _text(value)) for name, value in pairs(out.query))]
@@ -95,7 +119,8 @@ class GmailSeam(Seam):
         if data is not None:
             headers["content-type"] = kind
         headers["content-length"] = str(len(data or b""))
-        twin._http.request(f"{base}{path}?{urlencode(query)}", out.verb, data, headers)
+        answer, content = twin._http.request(f"{base}{path}?{urlencode(query)}", out.verb, data, headers)
+        return json.loads(content) if content and out.verb == "POST" and answer.status < 300 else {}
 
     def never_left(self, error: BaseException) -> bool:
         """Whether no connection came about, or no token could be had, without which nothing is sent."""
@@ -121,6 +146,21 @@ def pairs(query: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def with_new_ids(out: Outgoing, known: dict[str, str]) -> Outgoing:
+    """*out* with the new ids of what an undo has made again, as undos of earlier calls know only the old ones."""
+    headers = {name: value for name, value in out.headers.items() if name != REMAKES_HEADER}
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: renamed(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [renamed(item) for item in value]
+        return known.get(value, value) if isinstance(value, str) else value
+
+    path = "/".join(known.get(part, part) for part in out.path.split("/"))
+    return replace(out, path=path, query=renamed(out.query), body=renamed(out.body), headers=headers)
 
 
 def with_label_ids(twin: Any, base: str, out: Outgoing) -> Any:
@@ -165,8 +205,8 @@ def form_of(path: str, body: Any) -> tuple[str, str, bytes | None]:
     told = json.dumps({**body, "message": metadata} if "message" in body else metadata).encode()
     mail = to_bytes(raw) or b""
     json_part, mail_part = Headers({"content-type": "application/json"}), Headers({"content-type": "message/rfc822"})
-    content = multipart(BOUNDARY, [(json_part, told), (mail_part, mail)])
-    return f"/upload{path}", f'multipart/related; boundary="{BOUNDARY}"', content
+    kind, content = related([(json_part, told), (mail_part, mail)])
+    return f"/upload{path}", kind, content
 
 
 def _gated_http() -> type[Any]:
@@ -207,7 +247,13 @@ def _builder(builder: Any, gated: Callable[[Any], Any]) -> Any:
         def next_chunk(self, http: Any = None, num_retries: int = 0) -> Any:
             return super().next_chunk(http=http and gated(http), num_retries=0)
 
-    return Request
+    return named_like(builder, Request)
+
+
+def named_like(kind: type[Any], ours: type[Any]) -> type[Any]:
+    """A class of ours under the name of the one that it stands in for."""
+    ours.__name__, ours.__qualname__, ours.__module__ = kind.__name__, kind.__qualname__, kind.__module__
+    return ours
 
 
 def _batches(make: Callable[..., Any], gated: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -218,9 +264,11 @@ def _batches(make: Callable[..., Any], gated: Callable[[Any], Any]) -> Callable[
         def execute(self, http: Any = None) -> None:
             super().execute(http=http and gated(http))
 
+    kind = named_like(BatchHttpRequest, Batch)
+
     def new_batch_http_request(callback: Any = None) -> Any:
         batch = make(callback=callback)
-        batch.__class__ = Batch
+        batch.__class__ = kind
         return batch
 
     return new_batch_http_request
@@ -229,15 +277,3 @@ def _batches(make: Callable[..., Any], gated: Callable[[Any], Any]) -> Callable[
 def new_upload(uri: str) -> str:
     """The address that a resumable upload of ours goes on at."""
     return f"{uri}&{urlencode({'upload_id': f'agentguard-{uuid.uuid4().hex}'})}"
-
-
-def query_of(uri: str) -> dict[str, str]:
-    """The query of a URL, the last of each name."""
-    return dict(parse_qsl(urlsplit(uri).query, keep_blank_values=True))
-
-
-def without(uri: str, *names: str, **added: str) -> str:
-    """*uri* without these arguments in its query, and with those."""
-    split = urlsplit(uri)
-    kept = [(name, value) for name, value in parse_qsl(split.query, keep_blank_values=True) if name not in names]
-    return split._replace(query=urlencode([*kept, *added.items()])).geturl()

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from agentguard.calls import ABSENT, Effect, Finder, Forward, Handler, Json, Read, Risk, Undo, forward, read, undo
-from agentguard_connectors.gmail.mail import MARK, correction, headers_of, marked, summary, to_bytes, to_raw
+from agentguard_connectors.gmail.mail import MARK, correction, headers_of, is_ours, marked, summary, to_bytes, to_raw
 from agentguard_connectors.gmail.service import gmail
 
 HEADERS = ["From", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "References", MARK]
@@ -83,13 +83,15 @@ def by_message_id(user: str, mail: dict[str, Json] | None, since: str, where: st
     wanted = (mail or {}).get("message_id")
     if not wanted:
         return None
-    query = f"rfc822msgid:{str(wanted).strip('<>')}"
-    page = yield read("users.messages.list", userId=user, q=query, includeSpamTrash=True, maxResults=2)
-    found = page.get("messages") or []
-    if found:
-        return found[0]
     # A minute earlier, as Google's clock and ours need not agree.
     after = int(datetime.fromisoformat(since).timestamp()) - 60
+    query = f"rfc822msgid:{str(wanted).strip('<>')}"
+    page = yield read("users.messages.list", userId=user, q=query, includeSpamTrash=True, maxResults=5)
+    for listed in page.get("messages") or []:
+        found = yield read("users.messages.get", userId=user, id=listed["id"], format="minimal")
+        # An id that the caller chose may be that of an older message.
+        if is_ours(wanted) or int(found["internalDate"]) >= after * 1000:
+            return {"id": found["id"], "threadId": found["threadId"], "labelIds": found.get("labelIds", [])}
     recent = yield read("users.messages.list", userId=user, q=f"{where} after:{after}".strip(), maxResults=25)
     for listed in recent.get("messages") or []:
         candidate = yield read(

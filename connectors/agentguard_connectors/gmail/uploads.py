@@ -8,15 +8,16 @@ one multipart upload, which Gmail takes up to the same size (`mediaUpload` in it
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httplib2
 
-from agentguard.wire.http import SAFE_VERBS, Headers
+from agentguard.errors import AgentguardError, Blocked
+from agentguard.wire.http import SAFE_VERBS, Headers, Response
 from agentguard.wire.httplib2 import GatedHttp, read_body
-from agentguard_connectors.gmail.codec import multipart
-from agentguard_connectors.gmail.seams import BOUNDARY, new_upload, not_a_repeat, query_of, without
+from agentguard_connectors.gmail.codec import query_of, related, without
+from agentguard_connectors.gmail.seams import new_upload, not_a_repeat, with_old_ids
 
 
 @dataclass(slots=True)
@@ -28,6 +29,7 @@ class Upload:
     headers: dict[str, str]
     metadata: bytes
     media: bytes = b""
+    sent: bool = False
 
 
 class GmailHttp(GatedHttp):
@@ -53,6 +55,10 @@ class GmailHttp(GatedHttp):
             uri = without(uri, "fields")
         return super().request(uri, method, body, headers, *args, **kwargs)
 
+    def seen(self, answer: Response) -> Response:
+        """The answer to a request of ours in the ids that the ledger knows."""
+        return replace(answer, body=with_old_ids(answer.body))
+
     def _open(self, uri: str, method: str, body: Any, headers: Headers) -> tuple[httplib2.Response, bytes]:
         location = new_upload(uri)
         self._self_uploads[query_of(location)["upload_id"]] = Upload(uri, method, headers, read_body(body))
@@ -61,18 +67,31 @@ class GmailHttp(GatedHttp):
     def _chunk(
         self, upload: Upload, name: str, body: Any, headers: Headers, *args: Any, **kwargs: Any
     ) -> tuple[httplib2.Response, bytes]:
+        if upload.sent:
+            raise Blocked(
+                "this upload was sent, and it is not known whether it arrived. It was not sent again; what is known "
+                "of it is in the ledger."
+            )
         place = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", headers.get("content-range", ""))
         if place is not None and place[1] is not None:
             upload.media = upload.media[: int(place[1])] + read_body(body)
         if place is not None and (place[1] is None or place[3] == "*" or len(upload.media) < int(place[3])):
             so_far = {"range": f"0-{len(upload.media) - 1}"} if upload.media else {}
             return httplib2.Response({"status": "308", **so_far}), b""
-        del self._self_uploads[name]
         kind = upload.headers.get("x-upload-content-type", "message/rfc822")
-        metadata = Headers({"content-type": "application/json"})
-        whole = multipart(BOUNDARY, [(metadata, upload.metadata), (Headers({"content-type": kind}), upload.media)])
-        kept = {n: v for n, v in upload.headers.items() if not n.startswith("x-upload-") and n != "content-length"}
-        kept["content-type"] = f'multipart/related; boundary="{BOUNDARY}"'
-        kept["content-length"] = str(len(whole))
+        metadata, media = Headers({"content-type": "application/json"}), Headers({"content-type": kind})
+        content_type, whole = related([(metadata, upload.metadata), (media, upload.media)])
+        kept = {n: v for n, v in upload.headers.items() if not n.startswith("x-upload-")}
+        kept |= {"content-type": content_type, "content-length": str(len(whole))}
         uri = without(upload.uri, "uploadType", "fields", uploadType="multipart")
-        return super().request(uri, upload.verb, whole, kept, *args, **kwargs)
+        try:
+            answer, content = super().request(uri, upload.verb, whole, kept, *args, **kwargs)
+        except AgentguardError:
+            raise  # nothing was sent: it may be tried again
+        except BaseException:
+            upload.sent = True
+            raise
+        upload.sent = answer.status >= 500
+        if not upload.sent:
+            del self._self_uploads[name]
+        return answer, content
