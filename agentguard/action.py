@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from agentguard.calls import ABSENT, Answer, Call, Certainty, Effect, Handler, Json, Risk, forward, read, undo
 from agentguard.connector import Connector
 from agentguard.engine import Work, guard
-from agentguard.errors import AgentguardError, UsageError
+from agentguard.errors import UsageError
 from agentguard.flow import Send, Sent, arun, run
 from agentguard.operations import Operation, OperationTable
 from agentguard.session import Session, current
@@ -189,6 +189,10 @@ def _json(name: str, value: Any, *, after: bool = False) -> Any:
         ) from error
 
 
+class _NotRun(UsageError):
+    """The function was not run."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Border:
     """Runs actions, their undos and their looks by name."""
@@ -202,15 +206,15 @@ class _Border:
         return actions
 
     def never_left(self, error: BaseException) -> bool:
-        """An error of ours comes before the function is called; what the function itself raises proves nothing."""
-        return isinstance(error, AgentguardError)
+        """What a function raises proves nothing, not even an error of ours: it may have called a wrapped client."""
+        return isinstance(error, _NotRun)
 
     def perform(self, call: Call, headers: Mapping[str, str]) -> Answer:
         result = _named(call.operation)(**call.arguments)
         if inspect.isawaitable(result):
             if inspect.iscoroutine(result):
                 result.close()
-            raise UsageError(f"{call.operation} is a coroutine function: use `await session.arollback()`")
+            raise _NotRun(f"{call.operation} is a coroutine function: use `await session.arollback()`")
         return _answer(call, result)
 
     async def aperform(self, call: Call, headers: Mapping[str, str]) -> Answer:
@@ -221,7 +225,7 @@ class _Border:
 def _named(name: str) -> Callable[..., Any]:
     function = _functions.get(name)
     if function is None:
-        raise UsageError(
+        raise _NotRun(
             f"no action {name!r} is declared in this process. Import the module that declares it, "
             "or name it under [actions] modules in agentguard.toml."
         )

@@ -106,6 +106,7 @@ class Read:
     arguments: dict[str, Json]
     view: str | None = None
     optional: bool = False
+    unneeded: bool = False
 
     def through(self, view: str) -> Read:
         """See the answer through a registered view of the connector."""
@@ -114,6 +115,10 @@ class Read:
     def or_none(self) -> Read:
         """Receive None where the service says that there is no such thing, instead of giving the snapshot up."""
         return replace(self, optional=True)
+
+    def if_allowed(self) -> Read:
+        """Receive None where the service forbids this read (403): for what only makes an undo better."""
+        return replace(self, unneeded=True)
 
 
 ABSENT: dict[str, Json] = {"$absent": True}

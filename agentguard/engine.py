@@ -12,7 +12,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from agentguard.calls import (
     Handler,
     Json,
     NoUndo,
+    Outcome,
     Read,
     Risk,
     Step,
@@ -54,6 +55,9 @@ class Context(Protocol):
 
     def why(self) -> tuple[str | None, float | None]:
         """The agent's reason and confidence at this moment."""
+
+    def sent_through(self, seq: int, border: Border) -> None:
+        """Remember which client call *seq* goes through, so that its undos do as well."""
 
 
 @dataclass(slots=True)
@@ -94,6 +98,7 @@ def guard(work: Work) -> Flow[Any]:
 
     keyed = work.connector.idempotency_header is not None
     row = yield Commit(lambda: ledger.intend(row, rows_of(work), keyed))
+    context.sent_through(row.seq, work.border)
     headers = dict(forward.headers)
     if work.connector.idempotency_header and row.key:
         headers[work.connector.idempotency_header] = row.key
@@ -103,16 +108,18 @@ def guard(work: Work) -> Flow[Any]:
     except BaseException as error:
         state = CallState.NOT_APPLIED if work.border.never_left(error) else CallState.IN_DOUBT
         told = context.redactor.clean_text(f"{type(error).__name__}: {error}")
-        yield Commit(lambda: after_effect(work, ledger.settle, row, state, error=told))
+        yield Commit(lambda: after_effect(work, lambda: ledger.settle(row, state, error=told)))
         error.add_note(note(row, state))
         raise
 
     if sent.answer.certainty is Certainty.HAPPENED:
-        yield from finish(work, steps, sent.answer)
-        state = CallState.COMMITTED
+        try:
+            yield from finish(work, steps, sent.answer)
+        finally:
+            yield Commit(lambda: record(work, row, CallState.COMMITTED, sent.answer))
     else:
         state = CallState.NOT_APPLIED if sent.answer.certainty is Certainty.REFUSED else CallState.IN_DOUBT
-    yield Commit(lambda: record(work, row, state, sent.answer))
+        yield Commit(lambda: record(work, row, state, sent.answer))
     return sent.native
 
 
@@ -150,9 +157,9 @@ def prepare(work: Work, steps: Handler) -> Flow[Forward]:
                 work.gap = f"there was no state to take down before the call: {missing}"
                 steps.close()
                 return Forward()
-            except AgentguardError:
-                raise
             except Exception as error:
+                if isinstance(error, AgentguardError) and not isinstance(error, SnapshotFailed):
+                    raise
                 raise SnapshotFailed(
                     f"the state before {work.operation.name} could not be read: {error}. Nothing was sent. "
                     "Try again when the service answers."
@@ -186,8 +193,10 @@ def look(border: Border, read: Read) -> Flow[Json]:
         if read.optional:
             return None
         raise Missing(answer.error or "not found")
+    if answer.status == 403 and read.unneeded:
+        return None
     if answer.certainty is not Certainty.HAPPENED:
-        raise SnapshotFailed(f"{read.operation} was answered with {answer.error}. Nothing was sent.")
+        raise SnapshotFailed(f"{read.operation} was answered with {answer.error}")
     return border.connector.views[read.view](answer.value) if read.view else answer.value
 
 
@@ -198,7 +207,13 @@ def approve(work: Work, row: CallRow) -> Flow[None]:
         said = yield Ask(card)
     except Exception as error:
         yield from refuse(work, row, f"the approver failed: {error}")
-        raise
+        if isinstance(error, AgentguardError):
+            raise
+        # Not as it is: SDKs take what they meet in their transport for a lost connection.
+        raise ApprovalRequired(
+            f"{row.operation} on {row.target} has to be approved, and the approver failed: "
+            f"{type(error).__name__}: {error}. Nothing was sent. Try again when it works."
+        ) from error
     if said is True:
         return
     if said is None:
@@ -218,7 +233,10 @@ def refuse(work: Work, row: CallRow, error: str) -> Flow[None]:
 
 
 def finish(work: Work, steps: Handler, answer: Answer) -> Flow[None]:
-    """Run the handler from the answer to its end. The effect is out: a fault here is recorded, not raised."""
+    """Run the handler from the answer to its end. The effect is out: a fault here is recorded, not raised.
+
+    An interruption (a cancelled task, Ctrl-C) is raised, and what it leaves unknown is recorded as well.
+    """
     if work.gap is not None:
         return
     work.undos = [_refreshed(work, undo, answer.value) for undo in work.undos]
@@ -236,15 +254,23 @@ def finish(work: Work, steps: Handler, answer: Answer) -> Flow[None]:
                 raise HandlerError("it yields a second forward()")
     except StopIteration:
         return
-    except Exception as error:
+    except BaseException as error:
         guarded = work.connector.guarded[work.operation.name]
         work.gap = f"the way back could not be worked out: {type(error).__name__}: {error} in {guarded.where}"
         log.exception("agentguard: %s has happened, and its undo could not be registered", work.operation.name)
+        if not isinstance(error, Exception):
+            raise
 
 
 def _refreshed(work: Work, undo: Undo | NoUndo, value: Json) -> Undo | NoUndo:
     """Fill *left* in again from the answer: services normalise what they are given."""
-    if isinstance(undo, NoUndo) or not undo.same_shape or undo.look is None or not isinstance(undo.left, dict) or not isinstance(value, dict):
+    if (
+        isinstance(undo, NoUndo)
+        or not undo.same_shape
+        or undo.look is None
+        or not isinstance(undo.left, dict)
+        or not isinstance(value, dict)
+    ):
         return undo
     try:
         seen = work.connector.views[undo.look.view](value) if undo.look.view else value
@@ -258,23 +284,28 @@ def _refreshed(work: Work, undo: Undo | NoUndo, value: Json) -> Undo | NoUndo:
 def record(work: Work, row: CallRow, state: CallState, answer: Answer) -> None:
     """Write down what came of the call."""
     redactor = work.context.redactor
-    error = work.gap if state is CallState.COMMITTED else answer.error
-    after_effect(
-        work,
-        work.context.ledger.settle,
-        row,
-        state,
-        undos=rows_of(work) if state is CallState.COMMITTED else None,
-        status=answer.status,
-        answer=shrink(redactor.clean(answer.value)),
-        error=redactor.clean_text(error) if error else None,
-    )
+    if state is CallState.COMMITTED and work.gap is not None and work.undos:
+        # Those that are there already must not make the call look taken back as a whole.
+        work.undos.append(NoUndo(Outcome.FAILED, work.gap))
+
+    def write() -> None:
+        error = work.gap if state is CallState.COMMITTED else answer.error
+        work.context.ledger.settle(
+            row,
+            state,
+            undos=rows_of(work) if state is CallState.COMMITTED else None,
+            status=answer.status,
+            answer=kept(redactor, answer.value),
+            error=redactor.clean_text(error) if error else None,
+        )
+
+    after_effect(work, write)
 
 
-def after_effect(work: Work, write: Any, *arguments: Any, **named: Any) -> None:
+def after_effect(work: Work, write: Callable[[], None]) -> None:
     """Write to the ledger when the call is out already. A failure is logged: the intent stands, and is in doubt."""
     try:
-        write(*arguments, **named)
+        write()
     except Exception:
         log.exception(
             "agentguard: %s was sent and its result could not be written to the ledger; "
@@ -283,28 +314,36 @@ def after_effect(work: Work, write: Any, *arguments: Any, **named: Any) -> None:
         )
 
 
+def kept(redactor: Redactor, value: Json) -> Json:
+    """What the ledger keeps of *value*: no secrets, and size and digest for what is large."""
+    clean = redactor.clean(value)
+    try:
+        return shrink(clean)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape: a person can read it without
+        return shrink(json.loads(json.dumps(clean, ensure_ascii=False).encode(errors="replace")))
+
+
 def describe(work: Work) -> CallRow:
     """The ledger's row for a call that is about to be sent, secrets left out."""
     context, redactor = work.context, work.context.redactor
     effect, risk = work.connector.facts(work.operation)
     reason, confidence = context.why()
-    arguments = redactor.clean(work.call.arguments)
-    sent = {**arguments, **redactor.clean(work.changed)}
+    known = work.operation.name in work.connector.table.by_name  # the name of an unknown one is its URL
     return CallRow(
         session=context.id,
         connector=work.connector.name,
         base=redactor.clean_text(work.border.base),
-        name=work.operation.name,
+        name=work.operation.name if known else redactor.clean_text(work.operation.name),
         method=work.method,
         target=redactor.clean_text(target_of(work.operation, work.call.arguments)),
-        arguments=shrink(sent),
+        arguments=kept(redactor, {**work.call.arguments, **work.changed}),
         effect=effect,
         risk=risk,
         reason=redactor.clean_text(reason) if reason else None,
         confidence=confidence,
-        digest=digest(work.connector.name, work.border.base, work.operation.name, arguments),
+        digest=digest(work.connector.name, work.border.base, work.operation.name, redactor.clean(work.call.arguments)),
         key=work.key,
-        snapshots=[shrink(redactor.clean(snapshot)) for snapshot in work.snapshots],
+        snapshots=[kept(redactor, snapshot) for snapshot in work.snapshots],
         created_at=time.time(),
     )
 

@@ -255,3 +255,12 @@ async def _ado(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: 
         case Ask():
             said = approver(step.card) if approver else None
             return await said if inspect.isawaitable(said) else said
+
+
+def loop_is_running() -> bool:
+    """Whether this is an asynchronous program, here and now."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

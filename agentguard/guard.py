@@ -6,6 +6,7 @@ captured. One that changes nothing goes as it is. Everything else becomes a call
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,21 +18,39 @@ from urllib.parse import urlsplit
 from agentguard.calls import Answer, Call, Certainty, Effect
 from agentguard.connector import Connector
 from agentguard.engine import Work, guard
-from agentguard.errors import AgentguardError
+from agentguard.errors import AgentguardError, HandlerError
 from agentguard.flow import Flow, SendTogether, Sent, arun, run, together
 from agentguard.wire.codec import Decoded
-from agentguard.wire.http import Headers, Outgoing, Request, Response
+from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing, Request, Response
 from agentguard.wire.seam import AsyncTransmit, Seam, Transmit
 
 if TYPE_CHECKING:
     from agentguard.session import Session
 
 
+log = logging.getLogger("agentguard")
+
+
 class Capture:
     """Receives the raw answer to a request of ours, whatever the SDK makes of it."""
 
+    request: Request | None = None
     response: Response | None = None
     error: BaseException | None = None
+
+    def repeats(self, request: Request) -> bool:
+        """Whether *request* is a write whose end is unknown and that the SDK would send again by itself."""
+        last, self.request = self.request, request
+        refused = self.response is not None and self.response.status < 500 and self.response.status != 408
+        same = last is not None and (last.verb, last.url) == (request.verb, request.url)
+        return same and request.verb not in SAFE_VERBS and not refused
+
+    def again(self) -> Response:
+        """What came of the request before."""
+        if self.response is not None:
+            return self.response
+        assert self.error is not None
+        raise self.error
 
 
 _capture: ContextVar[Capture | None] = ContextVar("agentguard_capture", default=None)
@@ -96,6 +115,8 @@ class Guard:
         """Guard a request of an asynchronous client."""
         capture = _capture.get()
         if capture is not None:
+            if capture.repeats(request):
+                return capture.again()
             capture.response = capture.error = None
             try:
                 capture.response = await transmit(request)
@@ -161,10 +182,17 @@ class Guard:
         return self._answer(call, capture)
 
     def _outgoing(self, call: Call, headers: Mapping[str, str]) -> Outgoing:
-        outgoing = self.connector.codec.encode(self.connector.table.by_name[call.operation], call.arguments)
+        try:
+            outgoing = self.connector.codec.encode(self.connector.table.by_name[call.operation], call.arguments)
+        except Exception as error:
+            raise HandlerError(
+                f"{call.operation} cannot be written as a request: {type(error).__name__}: {error}"
+            ) from error
         return replace(outgoing, headers={**outgoing.headers, **headers})
 
     def _answer(self, call: Call, capture: Capture) -> Answer:
+        if capture.error is not None:
+            raise capture.error  # which the SDK kept to itself
         if capture.response is None:
             raise AgentguardError(f"{call.operation} was issued through {self.seam.sdk} and never passed the gate")
         return self.connector.codec.answer(self.connector.table.by_name[call.operation], capture.response)
@@ -202,19 +230,30 @@ class _Passage:
 
     def sent(self, response: Response) -> list[Sent]:
         """What came of each call."""
-        if self.parts is None:
-            return [Sent(self.codec.answer(self.calls[0].operation, response), response)]
-        answers = self.codec.separate(self.request, response, len(self.parts))
+        answers: list[Response | None] = [response]
+        if self.parts is not None:
+            try:
+                answers = self.codec.separate(self.request, response, len(self.parts))
+            except Exception:
+                log.exception("agentguard: the answer to a batch cannot be taken apart; its calls are in doubt")
+                answers = [None] * len(self.parts)
         return [Sent(self._answer(call, answers[n]), response) for n, call in self.calls.items()]
 
     def _answer(self, call: Decoded, response: Response | None) -> Answer:
         if response is None:
             return Answer(0, None, Certainty.UNKNOWN, error="the answer to the batch has no part for this call")
-        return self.codec.answer(call.operation, response)
+        try:
+            return self.codec.answer(call.operation, response)
+        except Exception as error:  # the call is out: a fault of ours must not cost the caller the answer
+            log.exception("agentguard: the answer to %s cannot be understood; it is in doubt", call.operation.name)
+            told = f"the answer cannot be understood: {type(error).__name__}: {error}"
+            return Answer(response.status, None, Certainty.UNKNOWN, error=told)
 
 
 def _captured(capture: Capture, request: Request, transmit: Transmit) -> Response:
     # An SDK may need several requests for one of ours: what came of the last one counts.
+    if capture.repeats(request):
+        return capture.again()
     capture.response = capture.error = None
     try:
         capture.response = transmit(request)
@@ -242,7 +281,7 @@ def method_name(packages: tuple[str, ...]) -> str:
     current: Any = frame
     while current is not None:
         root = current.f_globals.get("__name__", "").partition(".")[0]
-        if root in packages:
+        if root in packages and "<locals>" not in current.f_code.co_qualname:  # a decorator's wrapper says nothing
             name = current.f_code.co_qualname
         current = current.f_back
     called = scope.get()

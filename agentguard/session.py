@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from pathlib import Path
@@ -23,15 +22,17 @@ from typing import Any, Literal, TypeVar
 from agentguard.approvals import resolve_approver
 from agentguard.connector import Connector
 from agentguard.errors import SessionClosed, UnknownConnector, UsageError, WrongSession
-from agentguard.flow import Approver, Border, Flow, arun, run
+from agentguard.flow import Approver, Border, Commit, Flow, Pause, arun, loop_is_running, run
 from agentguard.guard import Guard
-from agentguard.ledger import Ledger, open_ledger
-from agentguard.ledger.rows import CallRow, SessionRow, SessionState
+from agentguard.ledger import Ledger, locate
+from agentguard.ledger.rows import CallRow, SessionRow, SessionState, new_session_id
 from agentguard.proxy import GuardedClient
 from agentguard.redaction import Redactor
+from agentguard.registry import connector as installed
 from agentguard.registry import seam_for
 from agentguard.report import CallOutcome, Report
 from agentguard.rollback import Unwinding, unwind
+from agentguard.savepoint import Savepoint, explain, explain_async
 
 T = TypeVar("T")
 log = logging.getLogger("agentguard")
@@ -41,6 +42,7 @@ _reason: ContextVar[tuple[str | None, float | None]] = ContextVar("agentguard_re
 
 IN_FLIGHT_SECONDS = 60.0
 """How long a rollback waits for calls that other threads or tasks have under way; after that they are in doubt."""
+POLL_SECONDS = 0.02
 
 
 class Session:
@@ -64,7 +66,8 @@ class Session:
         self._state = row.state
         self._guards: dict[int, tuple[Guard, GuardedClient]] = {}
         self._borders: list[Border] = []
-        self._changed = threading.Condition()
+        self._sent_through: dict[int, Border] = {}
+        self._lock = threading.RLock()
         self._in_flight = 0
         self._tokens: list[Token[Session | None]] = []
 
@@ -89,6 +92,12 @@ class Session:
         if known is None:
             guard = self.use(client, connector)
             known = self._guards[id(client)] = guard, GuardedClient(guard.twin, guard)
+        named = connector.name if isinstance(connector, Connector) else connector
+        if named not in (None, known[0].connector.name):
+            raise UsageError(
+                f"this client is wrapped with the connector {known[0].connector.name!r} in this session already. "
+                f"Nothing was wrapped with {named!r}. Use a client of its own for that."
+            )
         wrapped: Any = known[1]
         return wrapped  # type: ignore[no-any-return]  # a proxy: it has the type of what it wraps
 
@@ -113,7 +122,22 @@ class Session:
         raise UnknownConnector(
             f"the call went to {base} and there is no {connector} client for that"
             + (f" (only for {others})" if others else "")
+            + ". Nothing was sent; give the rollback a client for it."
         )
+
+    def sent_through(self, seq: int, border: Border) -> None:
+        """Remember which client call *seq* goes through: two clients of one service may be of two accounts."""
+        self._sent_through[seq] = border
+
+    def _border_of(self, call: CallRow) -> Border:
+        return self._sent_through.get(call.seq) or self.border_for(call.connector, call.base)
+
+    def connector_for(self, call: CallRow) -> Connector:
+        """Find the connector of a recorded call. Raises UnknownConnector where it is not installed."""
+        here = (border.connector for border in self._borders if border.connector.name == call.connector)
+        if call.connector == "action":
+            return self.border_for(call.connector, call.base).connector
+        return next(here, None) or installed(call.connector)
 
     # Being a context
 
@@ -124,11 +148,11 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
     ) -> None:
-        current.reset(self._tokens.pop())
+        self._leave()
         if error is None:
             self.complete()
-        elif self._open() and self.on_error == "rollback":
-            self._explain(error, lambda: self.rollback(cause=error))
+        elif self.is_open() and self.on_error == "rollback":
+            explain(self.id, error, lambda: self.rollback(cause=error))
 
     async def __aenter__(self) -> Session:
         return self.__enter__()
@@ -136,27 +160,26 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if error is None or not self._open() or self.on_error != "rollback":
+        if error is None or not self.is_open() or self.on_error != "rollback":
             self.__exit__(kind, error, tb)
             return
-        current.reset(self._tokens.pop())
-        try:
-            report = await self.arollback(cause=error)
-        except Exception as failed:  # noqa: BLE001 - the program's own exception is the one to be raised
-            error.add_note(_not_rolled_back(self, failed))
-        else:
-            error.add_note(f"agentguard: {report}")
+        self._leave()
+        await explain_async(self.id, error, self.arollback(cause=error))
 
-    def _explain(self, error: BaseException, rollback: Any) -> None:
+    def _leave(self) -> None:
         try:
-            error.add_note(f"agentguard: {rollback()}")
-        except Exception as failed:  # noqa: BLE001 - the program's own exception is the one to be raised
-            error.add_note(_not_rolled_back(self, failed))
+            current.reset(self._tokens.pop())
+        except ValueError:  # it was entered in another task or thread, whose active session is not this one's concern
+            if current.get() is self:
+                current.set(None)
 
     def complete(self) -> None:
         """End the session well. It can still be rolled back later."""
-        if self._open():
-            self._enter(SessionState.COMPLETED)
+        with self._lock:
+            if self.is_open() and self._enter(SessionState.COMPLETED) is not SessionState.COMPLETED:
+                log.warning(
+                    "agentguard: session %s was not completed: it is %s, by another process", self.id, self._state
+                )
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -181,9 +204,10 @@ class Session:
     def savepoint(self, name: str) -> Savepoint:
         """Mark a point to which `rollback(to=name)` can go back. As a block: an exception in it goes back to it."""
         self.check_takes_calls()
-        if name in self._savepoints():
-            raise UsageError(f"this session has a savepoint {name!r} already; give each its own name")
-        self.ledger.note(self.id, "savepoint", {"name": name, "seq": len(self.ledger.calls(self.id))})
+        with self._lock:
+            if name in self._savepoints():
+                raise UsageError(f"this session has a savepoint {name!r} already; give each its own name")
+            self.ledger.note(self.id, "savepoint", {"name": name, "seq": self.ledger.last(self.id)})
         return Savepoint(self, name)
 
     # Looking
@@ -211,24 +235,50 @@ class Session:
         came of each call; `report.ok` is True only if every one was restored, compensated or undone already.
         """
         if any(not border.sync for border in self._borders):
-            if _loop_is_running():
+            if loop_is_running():
                 raise UsageError(
                     "this session has asynchronous clients and an event loop is running. Nothing was taken back. "
                     "Use `await session.arollback()`, and `async with` for the session."
                 )
             return asyncio.run(self.arollback(to, cause=cause))
-        after = self._start_rollback(to, cause)
-        self._wait_for_calls()
-        return self._end_rollback(to, run(self._unwind(after)))
+        return run(self._take_back(to, cause))
 
     async def arollback(self, to: str | None = None, *, cause: BaseException | str | None = None) -> Report:
         """The same for asynchronous programs."""
-        after = self._start_rollback(to, cause)
-        await asyncio.to_thread(self._wait_for_calls)
-        return self._end_rollback(to, await arun(self._unwind(after)))
+        return await arun(self._take_back(to, cause))
 
-    def _unwind(self, after: int) -> Flow[list[CallOutcome]]:
-        return unwind(Unwinding(self, self.border_for), after)
+    def _take_back(self, to: str | None, cause: BaseException | str | None) -> Flow[Report]:
+        let_go = yield from self._hold()
+        try:
+            after = self._start_rollback(to, cause)
+            upto = yield from self._wait_for_calls()
+            outcomes = yield from unwind(Unwinding(self, self._border_of, self.connector_for), after, upto)
+            return self._end_rollback(to, outcomes)
+        finally:
+            let_go()
+
+    def _hold(self) -> Flow[Callable[[], None]]:
+        """Wait until nobody else, in any thread or process, is rolling this session back."""
+        until = time.monotonic() + IN_FLIGHT_SECONDS
+        while True:
+            let_go: Callable[[], None] | None = yield Commit(lambda: self.ledger.hold(self.id))
+            if let_go is not None:
+                return let_go
+            if time.monotonic() > until:
+                raise UsageError(
+                    f"session {self.id} is being rolled back by another thread or process. Nothing was taken back "
+                    "here. Look at it with `agentguard show` and ask again when that is done."
+                )
+            yield Pause(POLL_SECONDS)
+
+    def _wait_for_calls(self) -> Flow[int]:
+        """Wait until no call is under way; return the number of the last one."""
+        until = time.monotonic() + IN_FLIGHT_SECONDS
+        while True:
+            with self._lock:
+                if not self._in_flight or time.monotonic() > until:
+                    return self.ledger.last(self.id)
+            yield Pause(POLL_SECONDS)
 
     def _start_rollback(self, to: str | None, cause: BaseException | str | None) -> int:
         savepoints = self._savepoints()
@@ -249,13 +299,13 @@ class Session:
         return report
 
     def _savepoints(self) -> dict[str, int]:
-        return {e.data["name"]: e.data["seq"] for e in self.ledger.events(self.id) if e.kind == "savepoint"}
+        return {e.data["name"]: e.data["seq"] for e in self.ledger.events(self.id, "savepoint")}
 
     # Calls under way
 
     def check_takes_calls(self) -> None:
         """Raise unless a call may be made now."""
-        if not self._open():
+        if not self.is_open():
             raise SessionClosed(
                 f"session {self.id} is {self._state.replace('_', ' ')} and takes no more calls. Nothing was sent. "
                 "Start a new session and wrap the plain client for it."
@@ -270,62 +320,26 @@ class Session:
     @contextmanager
     def taking_call(self) -> Iterator[None]:
         """Count a call as under way, so that a rollback waits for it."""
-        with self._changed:
+        with self._lock:
             self.check_takes_calls()
             self._in_flight += 1
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._in_flight -= 1
-                self._changed.notify_all()
 
-    def _wait_for_calls(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._in_flight, IN_FLIGHT_SECONDS)
-
-    def _open(self) -> bool:
+    def is_open(self) -> bool:
+        """Whether calls may be made."""
         return self._state is SessionState.OPEN
 
-    def _enter(self, state: SessionState, cause: str | None = None) -> None:
-        with self._changed:
-            self.ledger.end_session(self.id, state, cause)
-            self._state = state
+    def _enter(self, state: SessionState, cause: str | None = None) -> SessionState:
+        with self._lock:
+            self._state = self.ledger.end_session(self.id, state, cause)
+            return self._state
 
     def __repr__(self) -> str:
         return f"<agentguard session {self.id} {self._state}>"
-
-
-class Savepoint:
-    """A point in a session to go back to; `with` and `async with` go back to it when the block fails."""
-
-    def __init__(self, session: Session, name: str) -> None:
-        self.session = session
-        self.name = name
-
-    def __enter__(self) -> Savepoint:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
-        if error is not None and self.session._open():
-            self.session._explain(error, lambda: self.session.rollback(self.name, cause=error))
-
-    async def __aenter__(self) -> Savepoint:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
-        if error is None or not self.session._open():
-            return
-        try:
-            report = await self.session.arollback(self.name, cause=error)
-        except Exception as failed:  # noqa: BLE001 - the program's own exception is the one to be raised
-            error.add_note(_not_rolled_back(self.session, failed))
-        else:
-            error.add_note(f"agentguard: {report}")
 
 
 def session(
@@ -348,9 +362,9 @@ def session(
     """
     if on_error not in ("rollback", "leave"):
         raise UsageError(f'on_error is "rollback" or "leave", not {on_error!r}')
-    redactor = Redactor()
+    redactor, asked = Redactor(), resolve_approver(approver)
     row = SessionRow(
-        id=id or new_id(),
+        id=id or new_session_id(),
         agent=agent,
         intent=redactor.clean_text(intent),
         tenant=tenant,
@@ -360,7 +374,7 @@ def session(
     )
     store = locate(ledger)
     store.start_session(row)
-    return Session(row, store, approver=resolve_approver(approver), redactor=redactor)
+    return Session(row, store, approver=asked, redactor=redactor)
 
 
 def load(id: str, *, clients: Mapping[str, Any] | None = None, ledger: str | Path | Ledger | None = None) -> Session:  # noqa: A002 - as above
@@ -375,39 +389,8 @@ def load(id: str, *, clients: Mapping[str, Any] | None = None, ledger: str | Pat
     return loaded
 
 
-def locate(ledger: str | Path | Ledger | None) -> Ledger:
-    """Return the ledger meant by an argument, the environment or the configuration."""
-    if ledger is None:
-        from agentguard.config import ledger_location
-
-        return open_ledger(ledger_location(None))
-    return open_ledger(ledger) if isinstance(ledger, str | Path) else ledger
-
-
 def wrap(client: T, session: Session, connector: str | Connector | None = None) -> T:
     """Return a guarded twin of *client* for *session*, through the connector of that name; see `Session.wrap`."""
     if not isinstance(session, Session):
         raise UsageError(f"wrap(client, session) needs a session, not a {type(session).__name__}. Nothing was wrapped.")
     return session.wrap(client, connector)
-
-
-def new_id() -> str:
-    """A new session name: time first (milliseconds, base 32), so that keys are in time order, then 60 random bits."""
-    number = (int(time.time() * 1000) << 60) | secrets.randbits(60)
-    digits = "0123456789abcdefghjkmnpqrstvwxyz"
-    return "".join(digits[(number >> shift) & 31] for shift in range(100, -1, -5))
-
-
-def _loop_is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _not_rolled_back(session: Session, failed: Exception) -> str:
-    return (
-        f"agentguard: session {session.id} could NOT be rolled back ({type(failed).__name__}: {failed}). "
-        f"Run `agentguard rollback {session.id}` when the cause is gone."
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -22,8 +23,14 @@ class Ledger(Protocol):
     def start_session(self, session: SessionRow) -> None:
         """Put a new session on record. Raises SessionExists."""
 
-    def end_session(self, session: str, state: SessionState, cause: str | None = None) -> None:
-        """Change the state of a session."""
+    def end_session(self, session: str, state: SessionState, cause: str | None = None) -> SessionState:
+        """Change the state of a session; return its state. One that is no longer open cannot be completed."""
+
+    def hold(self, session: str) -> Callable[[], None] | None:
+        """Make the caller the only one who rolls *session* back; return what ends that. None: somebody else is.
+
+        The death of the holder ends it as well.
+        """
 
     def session(self, session: str) -> SessionRow:
         """Return one session. Raises NoSuchSession."""
@@ -32,7 +39,10 @@ class Ledger(Protocol):
         """Return the newest sessions, newest first."""
 
     def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
-        """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`."""
+        """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`.
+
+        Raises SessionClosed where the session is not open any more.
+        """
 
     def refuse(self, call: CallRow) -> CallRow:
         """Put a call on record that was stopped and never sent."""
@@ -52,6 +62,9 @@ class Ledger(Protocol):
     def calls(self, session: str) -> list[CallRow]:
         """Return the calls of a session, oldest first."""
 
+    def last(self, session: str) -> int:
+        """Return the number of the newest call of a session, 0 where there is none."""
+
     def undos(self, session: str) -> list[UndoRow]:
         """Return the undos of a session, by call and then in the order in which they were registered."""
 
@@ -64,8 +77,8 @@ class Ledger(Protocol):
     def note(self, session: str, kind: str, data: dict[str, Json]) -> None:
         """Append an event that changes no row."""
 
-    def events(self, session: str) -> list[EventRow]:
-        """Return the events of a session in order."""
+    def events(self, session: str, kind: str | None = None) -> list[EventRow]:
+        """Return the events of a session in order, those of one *kind* or all."""
 
     def close(self) -> None:
         """Make everything durable and let go of the store."""
@@ -82,3 +95,12 @@ def open_ledger(location: str | Path | None = None) -> Ledger:
     from agentguard.ledger.sqlite import SqliteLedger
 
     return SqliteLedger.at(Path(text))
+
+
+def locate(ledger: str | Path | Ledger | None) -> Ledger:
+    """Return the ledger meant by an argument, the environment or the configuration."""
+    if ledger is None:
+        from agentguard.config import ledger_location
+
+        return open_ledger(ledger_location(None))
+    return open_ledger(ledger) if isinstance(ledger, str | Path) else ledger

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from enum import StrEnum
 
 import msgspec
@@ -118,3 +120,10 @@ class EventRow(msgspec.Struct, kw_only=True):
     kind: str
     at: float
     data: dict[str, Json] = msgspec.field(default_factory=dict)
+
+
+def new_session_id() -> str:
+    """A new session name: time first (milliseconds, base 32), so that keys are in time order, then 60 random bits."""
+    number = (int(time.time() * 1000) << 60) | secrets.randbits(60)
+    digits = "0123456789abcdefghjkmnpqrstvwxyz"
+    return "".join(digits[(number >> shift) & 31] for shift in range(100, -1, -5))

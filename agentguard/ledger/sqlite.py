@@ -18,7 +18,8 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -28,23 +29,29 @@ import apsw
 import msgspec
 
 from agentguard.calls import CallState, Json, Outcome
-from agentguard.errors import LedgerError, NoSuchSession, SessionExists
+from agentguard.errors import LedgerError, NoSuchSession, SessionClosed, SessionExists
+from agentguard.ledger.columns import COLUMNS, dumps
+from agentguard.ledger.holding import hold
 from agentguard.ledger.rows import CallRow, EventRow, SessionRow, SessionState, UndoRow, UndoState
+from agentguard.ledger.statements import insert, key_of, next_seq, put_event, put_undos, state_of
 
 Row = TypeVar("Row", SessionRow, CallRow, UndoRow, EventRow)
-_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class SqliteLedger:
     """A ledger in one file. Use `SqliteLedger.at(path)`: one object per file and process."""
 
     _open: ClassVar[dict[Path, SqliteLedger]] = {}
-    _opening = threading.Lock()
+    _opening = threading.RLock()
+    _all: ClassVar[weakref.WeakSet[SqliteLedger]] = weakref.WeakSet()
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._forking = False
+        self._closed = False
         self._connect()
+        self._all.add(self)
 
     @classmethod
     def at(cls, path: Path) -> SqliteLedger:
@@ -52,16 +59,17 @@ class SqliteLedger:
         path = path.absolute()
         with cls._opening:
             known = cls._open.get(path)
-            if known is None or not path.exists():
+            if known is None or not known._in_place():
                 known = cls._open[path] = cls(path)
             return known
 
     def _connect(self) -> None:
-        self._pid = os.getpid()
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # SQLite gives -wal and -shm the mode of the database file, so that file comes first.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = os.fstat(file)
+            os.close(file)
             self._flock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._db = apsw.Connection(str(self.path))
             self._db.set_busy_timeout(30_000)
@@ -103,9 +111,11 @@ class SqliteLedger:
     def _writing(self, durable: bool = False) -> Iterator[apsw.Connection]:
         """One transaction; *durable*: on the disk when the block is left."""
         with self._lock:
-            self._after_fork()
+            self._reconnect()
             try:
                 with self._exclusively():
+                    if durable:
+                        self._check_file()
                     level = "FULL" if durable else "NORMAL"
                     if level != self._synchronous:
                         self._db.execute(f"PRAGMA synchronous = {level}")
@@ -119,23 +129,57 @@ class SqliteLedger:
                             self._db.execute("ROLLBACK")
                         raise
             except (apsw.Error, OSError) as error:
-                raise LedgerError(f"the ledger at {self.path} could not be written: {error}") from error
+                raise LedgerError(
+                    f"the ledger at {self.path} could not be written ({error}), and nothing is sent that is not on "
+                    "record there. See to the disk's space and the file's permissions, and try again."
+                ) from error
+
+    def _check_file(self) -> None:
+        # SQLite goes on writing to a file that was deleted, and every intent in it would be lost.
+        if not self._in_place():
+            raise LedgerError(
+                f"the ledger at {self.path} was deleted or replaced while it was open, and nothing is sent without it. "
+                "Put the file back, or start a new session."
+            )
+
+    def _in_place(self) -> bool:
+        return self.path.exists() and os.path.samestat(self.path.stat(), self._file)
 
     def _rows(self, kind: type[Row], query: str, *values: Any) -> list[Row]:
         with self._lock:
-            self._after_fork()
+            self._reconnect()
             try:
-                columns = _COLUMNS[kind]
+                columns = COLUMNS[kind]
                 found = self._db.execute(f"SELECT {columns.names} FROM {columns.table} {query}", values)  # noqa: S608 - no value is in the text
                 return [columns.load(row) for row in found]
             except apsw.Error as error:
                 raise LedgerError(f"the ledger at {self.path} could not be read: {error}") from error
+            except ValueError as error:
+                raise LedgerError(
+                    f"the ledger at {self.path} holds a {columns.table} that this version of agentguard cannot read "
+                    f"({error}). Nothing was sent. Use the version that wrote it, or a newer one."
+                ) from error
+
+    # Forks. A connection must not get to the other side of one, not even to be closed there
+    # (https://sqlite.org/howtocorrupt.html#_carrying_an_open_database_across_a_fork_), and a lock that another thread
+    # holds would be held there for ever: so all are let go of before, and each side connects again when it needs to.
+
+    def _before_fork(self) -> None:
+        self._lock.acquire()
+        if not self._closed:
+            self._db.close()
+            os.close(self._flock)
+            self._forking = True
 
     def _after_fork(self) -> None:
-        # An SQLite connection must not be used on the other side of a fork: the child opens its own.
-        if self._pid != os.getpid():
-            self._lock = threading.RLock()
+        self._lock.release()
+
+    def _reconnect(self) -> None:
+        if self._closed:
+            raise LedgerError(f"the ledger at {self.path} was closed, and nothing is sent without it. Open it again.")
+        if self._forking:
             self._connect()
+            self._forking = False
 
     # Sessions
 
@@ -147,18 +191,29 @@ class SqliteLedger:
                     f"there is a session {session.id!r} in {self.path} already. Nothing was started. "
                     "Leave id= out for a new name."
                 )
-            _insert(db, session)
-            _event(db, session.id, "session started", {"agent": session.agent, "intent": session.intent})
+            insert(db, session)
+            put_event(db, session.id, "session started", {"agent": session.agent, "intent": session.intent})
 
-    def end_session(self, session: str, state: SessionState, cause: str | None = None) -> None:
-        """Change the state of a session."""
+    def end_session(self, session: str, state: SessionState, cause: str | None = None) -> SessionState:
+        """Change the state of a session; return its state. One that is no longer open cannot be completed."""
         ended = None if state in (SessionState.OPEN, SessionState.ROLLING_BACK) else time.time()
         with self._writing(durable=ended is not None) as db:
+            now = state_of(db, session)
+            if state is SessionState.COMPLETED and now is not SessionState.OPEN:
+                return now
             db.execute(
                 "UPDATE session SET state = ?, ended_at = ?, cause = coalesce(?, cause) WHERE id = ?",
                 (state, ended, cause, session),
             )
-            _event(db, session, f"session {state}", {"cause": cause})
+            put_event(db, session, f"session {state}", {"cause": cause})
+            return state
+
+    def hold(self, session: str) -> Callable[[], None] | None:
+        """Make the caller the only one who rolls *session* back; return what ends that. None: somebody else is."""
+        try:
+            return hold(self.path, session)
+        except OSError as error:
+            raise LedgerError(f"the folder of the ledger at {self.path} cannot be written to: {error}") from error
 
     def session(self, session: str) -> SessionRow:
         """Return one session. Raises NoSuchSession."""
@@ -176,25 +231,26 @@ class SqliteLedger:
     def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
         """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`."""
         with self._writing(durable=True) as db:
-            # An equal call that is in doubt is repeated under its own key, so that the service can tell that it is
-            # the same one; every other equal call counts as one that was meant.
-            settled = (
-                "SELECT count(*) FROM call WHERE session = ? AND digest = ? AND state NOT IN ('in_doubt', 'refused')"
-            )
-            ordinal = _number(db, settled, call.session, call.digest) if keyed else 0
-            key = f"agentguard-{call.session}-{call.digest[:16]}-{ordinal}" if keyed and call.key is None else call.key
-            call = msgspec.structs.replace(call, seq=_next(db, call.session), ordinal=ordinal, key=key)
-            _insert(db, call)
-            _put_undos(db, call, undos)
-            _event(db, call.session, "intent", {"operation": call.operation, "reason": call.reason}, call.seq)
+            # Another process may have rolled the session back since; what comes after that would be left standing.
+            state = state_of(db, call.session)
+            if state is not SessionState.OPEN:
+                raise SessionClosed(
+                    f"session {call.session} is {state.replace('_', ' ')}, in this process or by another one, "
+                    "and takes no more calls. Nothing was sent. Start a new session and wrap the plain client for it."
+                )
+            ordinal, key = key_of(db, call) if keyed else (0, call.key)
+            call = msgspec.structs.replace(call, seq=next_seq(db, call.session), ordinal=ordinal, key=key)
+            insert(db, call)
+            put_undos(db, call, undos)
+            put_event(db, call.session, "intent", {"operation": call.operation, "reason": call.reason}, call.seq)
             return call
 
     def refuse(self, call: CallRow) -> CallRow:
         """Put a call on record that was stopped and never sent."""
         with self._writing() as db:
-            call = msgspec.structs.replace(call, seq=_next(db, call.session), state=CallState.REFUSED)
-            _insert(db, call)
-            _event(db, call.session, "refused", {"operation": call.operation, "error": call.error}, call.seq)
+            call = msgspec.structs.replace(call, seq=next_seq(db, call.session), state=CallState.REFUSED)
+            insert(db, call)
+            put_event(db, call.session, "refused", {"operation": call.operation, "error": call.error}, call.seq)
             return call
 
     def settle(
@@ -209,15 +265,22 @@ class SqliteLedger:
     ) -> None:
         """Write down what came of a call. *undos* replace those of its intent."""
         with self._writing() as db:
+            known = db.execute(
+                "SELECT state FROM call WHERE session = ? AND seq = ?", (call.session, call.seq)
+            ).fetchone()
+            if known == (CallState.COMMITTED,):
+                # A rollback by another process has found out before; its undos must not be planned anew.
+                put_event(db, call.session, "late answer", {"state": state, "status": status, "error": error}, call.seq)
+                return
             db.execute(
                 "UPDATE call SET state = ?, status = ?, answer = ?, error = ?, settled_at = ? "
                 "WHERE session = ? AND seq = ?",
-                (state, status, _encode(answer).decode(), error, time.time(), call.session, call.seq),
+                (state, status, dumps(answer), error, time.time(), call.session, call.seq),
             )
             if undos is not None:
                 db.execute("DELETE FROM undo WHERE session = ? AND seq = ?", (call.session, call.seq))
-                _put_undos(db, call, undos)
-            _event(db, call.session, state, {"status": status, "error": error}, call.seq)
+                put_undos(db, call, undos)
+            put_event(db, call.session, state, {"status": status, "error": error}, call.seq)
             if state is CallState.COMMITTED and call.key:
                 self._settle_repeats(db, call)
 
@@ -234,11 +297,20 @@ class SqliteLedger:
                 "UPDATE call SET state = 'not_applied', error = ? WHERE session = ? AND seq = ?",
                 (error, call.session, seq),
             )
-            _event(db, call.session, CallState.NOT_APPLIED, {"error": error}, seq)
+            put_event(db, call.session, CallState.NOT_APPLIED, {"error": error}, seq)
 
     def calls(self, session: str) -> list[CallRow]:
         """Return the calls of a session, oldest first."""
         return self._rows(CallRow, "WHERE session = ? ORDER BY seq", session)
+
+    def last(self, session: str) -> int:
+        """Return the number of the newest call of a session, 0 where there is none."""
+        with self._lock:
+            self._reconnect()
+            try:
+                return next_seq(self._db, session) - 1
+            except apsw.Error as error:
+                raise LedgerError(f"the ledger at {self.path} could not be read: {error}") from error
 
     def undos(self, session: str) -> list[UndoRow]:
         """Return the undos of a session, by call and then in the order in which they were registered."""
@@ -250,13 +322,13 @@ class SqliteLedger:
         """Write down that an undo is about to be sent."""
         with self._writing(durable=True) as db:
             self._change_undo(db, undo, UndoState.SENDING, None, "", None)
-            _event(db, undo.session, "undo intent", {"operation": undo.name}, undo.seq, undo.n)
+            put_event(db, undo.session, "undo intent", {"operation": undo.name}, undo.seq, undo.n)
 
     def end_undo(self, undo: UndoRow, outcome: Outcome, detail: str, found: Json) -> None:
         """Write down what came of an undo."""
         with self._writing() as db:
             self._change_undo(db, undo, UndoState.DONE, outcome, detail, found)
-            _event(db, undo.session, f"undo {outcome}", {"detail": detail}, undo.seq, undo.n)
+            put_event(db, undo.session, f"undo {outcome}", {"detail": detail}, undo.seq, undo.n)
 
     def _change_undo(
         self, db: apsw.Connection, undo: UndoRow, state: UndoState, outcome: Outcome | None, detail: str, found: Json
@@ -269,7 +341,7 @@ class SqliteLedger:
                 undo.attempt,
                 outcome,
                 detail,
-                _encode(found).decode(),
+                dumps(found),
                 time.time(),
                 undo.session,
                 undo.seq,
@@ -282,89 +354,37 @@ class SqliteLedger:
     def note(self, session: str, kind: str, data: dict[str, Json]) -> None:
         """Append an event that changes no row."""
         with self._writing() as db:
-            _event(db, session, kind, data)
+            put_event(db, session, kind, data)
 
-    def events(self, session: str) -> list[EventRow]:
-        """Return the events of a session in order."""
-        return self._rows(EventRow, "WHERE session = ? ORDER BY id", session)
+    def events(self, session: str, kind: str | None = None) -> list[EventRow]:
+        """Return the events of a session in order, those of one *kind* or all."""
+        return self._rows(EventRow, "WHERE session = ? AND kind = coalesce(?, kind) ORDER BY id", session, kind)
 
     def close(self) -> None:
         """Make everything durable and let go of the file."""
         with self._opening, self._lock:
-            type(self)._open.pop(self.path, None)
-            if self._pid == os.getpid():
+            if self._open.get(self.path) is self:
+                del self._open[self.path]
+            if not self._closed and not self._forking:
                 self._db.close()
                 os.close(self._flock)
+            self._closed, self._forking = True, False
 
 
-class _Columns:
-    """How one kind of row lies in its table: text, numbers and null as they are, everything else as JSON."""
-
-    def __init__(self, kind: type[Any], table: str) -> None:
-        self.kind = kind
-        self.table = table
-        fields = msgspec.structs.fields(kind)
-        self.fields = [field.name for field in fields]
-        self.names = ", ".join(f'"{name}"' for name in self.fields)
-        self.json = {
-            f.name
-            for f in fields
-            if f.name in ("arguments", "snapshots", "answer", "look", "left", "back", "found", "data")
-        }
-        self.insert = f"INSERT INTO {table} ({self.names}) VALUES ({', '.join('?' * len(fields))})"  # noqa: S608 - likewise
-
-    def dump(self, row: msgspec.Struct) -> tuple[Any, ...]:
-        return tuple(
-            _encode(value).decode() if name in self.json else _plain(value)
-            for name in self.fields
-            for value in (getattr(row, name),)
-        )
-
-    def load(self, row: tuple[Any, ...]) -> Any:
-        values = {
-            name: msgspec.json.decode(value) if name in self.json else value
-            for name, value in zip(self.fields, row, strict=True)
-        }
-        return msgspec.convert(values, self.kind, strict=False)
+_at_fork: list[SqliteLedger] = []
 
 
-def _plain(value: Any) -> Any:
-    value = getattr(value, "value", value)
-    return int(value) if isinstance(value, bool) else value
+def _before_fork() -> None:
+    SqliteLedger._opening.acquire()
+    _at_fork.extend(SqliteLedger._all)
+    for ledger in _at_fork:
+        ledger._before_fork()
 
 
-_COLUMNS = {
-    SessionRow: _Columns(SessionRow, "session"),
-    CallRow: _Columns(CallRow, "call"),
-    UndoRow: _Columns(UndoRow, "undo"),
-    EventRow: _Columns(EventRow, "event"),
-}
+def _after_fork() -> None:
+    while _at_fork:
+        _at_fork.pop()._after_fork()
+    SqliteLedger._opening.release()
 
 
-def _insert(db: apsw.Connection, row: SessionRow | CallRow | UndoRow) -> None:
-    columns = _COLUMNS[type(row)]
-    db.execute(columns.insert, columns.dump(row))
-
-
-def _next(db: apsw.Connection, session: str) -> int:
-    return _number(db, "SELECT coalesce(max(seq), 0) + 1 FROM call WHERE session = ?", session)
-
-
-def _number(db: apsw.Connection, query: str, *values: str) -> int:
-    (found,) = next(iter(db.execute(query, values)))
-    return int(found)
-
-
-def _put_undos(db: apsw.Connection, call: CallRow, undos: list[UndoRow]) -> None:
-    for n, row in enumerate(undos, 1):
-        _insert(db, msgspec.structs.replace(row, seq=call.seq, n=n))
-
-
-def _event(
-    db: apsw.Connection, session: str, kind: str, data: dict[str, Json], seq: int | None = None, n: int | None = None
-) -> None:
-    present = {name: value for name, value in data.items() if value is not None}
-    db.execute(
-        "INSERT INTO event (session, seq, n, kind, at, data) VALUES (?, ?, ?, ?, ?, ?)",
-        (session, seq, n, str(kind), time.time(), _encode(present).decode()),
-    )
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

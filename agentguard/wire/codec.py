@@ -48,7 +48,10 @@ class RestCodec:
         if not request.body:
             return None
         if request.content_type == "application/x-www-form-urlencoded":
-            return self.form(parse_qsl(request.body.decode(), keep_blank_values=True))
+            try:
+                return self.form(parse_qsl(request.body.decode(), keep_blank_values=True))
+            except ValueError:
+                return describe_bytes(request.body)
         if request.content_type.startswith("multipart/"):
             return describe_bytes(request.body)
         try:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
-import httplib2  # type: ignore[import-untyped] # it comes without types
+import httplib2
 import wrapt
+from httplib2.iri2uri import iri2uri
 
-from agentguard.wire.http import Headers, Request, Response
+from agentguard.wire.http import SAFE_VERBS, Headers, Request, Response
 from agentguard.wire.seam import Gate
 
 OVERRIDE = "x-http-method-override"
@@ -49,9 +50,11 @@ class GatedHttp(wrapt.ObjectProxy[Any]):
         given = read_body(body)
         neutral = Request(verb, uri, Headers(headers or {}), given)
 
+        send = send_as_usual if verb in SAFE_VERBS and method == verb else send_once
+
         def transmit(changed: Request) -> Response:
             same = changed.body == given and changed.headers == neutral.headers
-            return send_once(
+            answer = send(
                 self.__wrapped__,
                 changed.url,
                 method,
@@ -61,8 +64,13 @@ class GatedHttp(wrapt.ObjectProxy[Any]):
                 connection_type,
                 **kwargs,
             )
+            return self.seen(answer)
 
         return native(gate.send(neutral, transmit))
+
+    def seen(self, answer: Response) -> Response:
+        """For subclasses: *answer* as the guard is to see it. The SDK goes on with its own."""
+        return answer
 
     def __copy__(self) -> GatedHttp:
         return type(self)(self.__wrapped__, self._self_gate)
@@ -93,6 +101,12 @@ def sized(changed: Request, body: Any) -> dict[str, str]:
     return headers
 
 
+def send_as_usual(http: Any, *args: Any, **kwargs: Any) -> Response:
+    """Send one request as *http* does it: over a kept connection, and again if that is broken."""
+    answer, content = http.request(*args, **kwargs)
+    return Response(answer.status, Headers(answer), content or b"", (answer, content))
+
+
 def send_once(
     http: Any, uri: str, method: str, body: Any, headers: Any, redirections: int, connection_type: Any, **kwargs: Any
 ) -> Response:
@@ -102,17 +116,17 @@ def send_once(
         key = _key(uri)
         kept = connections.pop(key, None)
         try:
-            kind = _once(connection_type or httplib2.SCHEME_TO_CONNECTION[key.partition(":")[0]])
-            answer, content = http.request(uri, method, body, headers, redirections, kind, **kwargs)
+            kind = _once(
+                connection_type or httplib2.SCHEME_TO_CONNECTION["https" if key.startswith("https:") else "http"]
+            )
+            return send_as_usual(http, uri, method, body, headers, redirections, kind, **kwargs)
         finally:
             used = connections.pop(key, None)
             if used is not None:
                 used.close()
             if kept is not None:
                 connections[key] = kept
-    else:
-        answer, content = http.request(uri, method, body, headers, redirections, connection_type, **kwargs)
-    return Response(answer.status, Headers(answer), content or b"", (answer, content))
+    return send_as_usual(http, uri, method, body, headers, redirections, connection_type, **kwargs)
 
 
 def native(response: Response) -> tuple[httplib2.Response, bytes]:
@@ -130,7 +144,7 @@ def never_left(error: BaseException) -> bool:
 
 def _key(uri: str) -> str:
     """The name under which httplib2 keeps the connection for *uri*."""
-    scheme, authority, _request_uri, _whole = httplib2.urlnorm(httplib2.iri2uri(uri))
+    scheme, authority, _request_uri, _whole = httplib2.urlnorm(iri2uri(uri))
     return f"{scheme}:{authority}"
 
 

@@ -253,7 +253,10 @@ def test_an_approver_that_fails_stops_the_call(ledger: Path) -> None:
     def approver(card: agentguard.Card) -> bool:
         raise ConnectionError("the pager is down")
 
-    with session(ledger, approver=approver) as s, pytest.raises(ConnectionError):
+    with (
+        session(ledger, approver=approver) as s,
+        pytest.raises(agentguard.ApprovalRequired, match=r"pager is down\. Nothing was"),
+    ):
         shout("hello")
     assert ROWS == {}
     assert s.calls[0].state is CallState.REFUSED

@@ -14,7 +14,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from agentguard import LedgerError, NoSuchSession, SessionExists
+from agentguard import LedgerError, NoSuchSession, SessionClosed, SessionExists
 from agentguard.calls import CallState, Outcome
 from agentguard.ledger import open_ledger
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow, UndoState
@@ -205,3 +205,146 @@ def test_an_intent_is_one_sync_and_a_result_is_none(ledger: Path) -> None:
     between = re.search(r'write\(2, "BEGIN".*?write\(2, "END"', trace.read_text(), re.DOTALL)
     assert between is not None
     assert len(re.findall(r"f(?:data)?sync\(", between.group())) == 10
+
+
+def test_a_ledger_that_is_deleted_while_it_is_open_takes_no_intents(ledger: Path) -> None:
+    store = started(SqliteLedger.at(ledger))
+    store.intend(call(), [], keyed=False)
+    ledger.unlink()
+    with pytest.raises(LedgerError, match="was deleted or replaced"):
+        store.intend(call(), [], keyed=False)
+
+
+def test_a_directory_in_place_of_a_ledger_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="AGENTGUARD_LEDGER"):
+        SqliteLedger.at(tmp_path)
+
+
+def test_a_full_disk_refuses_the_intent_and_keeps_what_was_written(ledger: Path) -> None:
+    script = """
+import resource, sys
+from agentguard.errors import LedgerError
+from agentguard.ledger import open_ledger
+from agentguard.ledger.rows import CallRow, SessionRow
+store = open_ledger(sys.argv[1])
+store.start_session(SessionRow(id="s1", agent="a", intent="b"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+for n in range(1000):
+    try:
+        row = CallRow(session="s1", connector="t", base="b", name="n", arguments={"n": n, "text": "x" * 4000})
+        store.intend(row, [], keyed=False)
+    except LedgerError as error:
+        print(n, error)
+        break
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(ledger)], check=True, capture_output=True, text=True)
+    written, _, message = done.stdout.partition(" ")
+    assert "could not be written" in message
+    assert "disk" in message
+    assert 0 < int(written) == len(SqliteLedger(ledger).calls("s1"))
+
+
+def test_a_row_of_a_newer_version_is_refused_and_not_guessed_at(ledger: Path) -> None:
+    store = started(SqliteLedger.at(ledger))
+    store.intend(call(), [], keyed=False)
+    other = apsw.Connection(str(ledger))
+    other.execute("UPDATE call SET state = 'postponed'")
+    with pytest.raises(LedgerError, match="newer"):
+        store.calls("s1")
+    other.execute("UPDATE session SET state = 'suspended'")
+    with pytest.raises(LedgerError, match="newer"):
+        store.intend(call(), [], keyed=False)
+
+
+def test_a_doubt_among_equal_calls_gives_no_other_call_its_key(ledger: Path) -> None:
+    store = started(SqliteLedger.at(ledger))
+    first, second = (store.intend(call(digest="d"), [], keyed=True) for _ in range(2))
+    store.settle(first, CallState.IN_DOUBT)
+    repeat = store.intend(call(digest="d"), [], keyed=True)
+    third = store.intend(call(digest="d"), [], keyed=True)
+    assert repeat.key == first.key
+    assert len({first.key, second.key, third.key}) == 3
+    store.settle(repeat, CallState.NOT_APPLIED)
+    again = store.intend(call(digest="d"), [], keyed=True)
+    assert again.key == first.key
+
+
+def test_a_late_answer_plans_no_undo_anew(ledger: Path) -> None:
+    store = started(SqliteLedger.at(ledger))
+    row = store.intend(call(), [undo()], keyed=False)
+    other = SqliteLedger(ledger)
+    other.settle(row, CallState.COMMITTED, undos=[undo()])
+    (planned,) = other.undos("s1")
+    other.begin_undo(planned)
+    other.end_undo(planned, Outcome.COMPENSATED, "", None)
+    store.settle(row, CallState.COMMITTED, undos=[undo()])
+    assert [u.outcome for u in store.undos("s1")] == [Outcome.COMPENSATED]
+    assert store.events("s1")[-1].kind == "late answer"
+
+
+@pytest.mark.parametrize("state", [SessionState.COMPLETED, SessionState.ROLLED_BACK, SessionState.ROLLING_BACK])
+def test_a_session_that_is_over_takes_no_intent_from_anybody(ledger: Path, state: SessionState) -> None:
+    store = started(SqliteLedger.at(ledger))
+    SqliteLedger(ledger).end_session("s1", state)
+    with pytest.raises(SessionClosed, match="Nothing was sent"):
+        store.intend(call(), [], keyed=False)
+
+
+def test_a_rollback_has_one_holder_until_it_lets_go_or_dies(ledger: Path) -> None:
+    store, other = started(SqliteLedger.at(ledger)), SqliteLedger(ledger)
+    let_go = store.hold("s1")
+    assert let_go is not None
+    assert other.hold("s1") is None
+    elsewhere = other.hold("s2")
+    assert elsewhere is not None
+    let_go()
+    script = "import os, sys; from agentguard.ledger import open_ledger; open_ledger(sys.argv[1]).hold('s1'); "
+    held = subprocess.Popen(
+        [sys.executable, "-c", script + "print(1, flush=True); input()", str(ledger)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert held.stdout is not None
+    held.stdout.readline()
+    assert store.hold("s1") is None
+    held.kill()
+    held.communicate()
+    again = store.hold("s1")
+    assert again is not None
+    again()
+    elsewhere()
+    assert not list(ledger.parent.glob("*.rollback"))
+
+
+def test_a_child_that_is_forked_while_another_thread_writes_can_write(ledger: Path) -> None:
+    script = """
+import os, sys, threading
+from agentguard.ledger import open_ledger
+from agentguard.ledger.rows import CallRow, SessionRow
+store = open_ledger(sys.argv[1])
+store.start_session(SessionRow(id="s1", agent="a", intent="b"))
+write = lambda: store.intend(CallRow(session="s1", connector="t", base="b", name="n"), [], keyed=False)
+stop = threading.Event()
+def busy():
+    while not stop.is_set():
+        write()
+thread = threading.Thread(target=busy)
+thread.start()
+children = []
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        write()
+        os._exit(0)
+    children.append(child)
+codes = [os.waitpid(child, 0)[1] for child in children]
+stop.set()
+thread.join()
+print(codes)
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script, str(ledger)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == str([0] * 20)
+    seqs = [c.seq for c in SqliteLedger(ledger).calls("s1")]
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert apsw.Connection(str(ledger)).pragma("integrity_check") == "ok"

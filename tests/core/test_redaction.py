@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -160,8 +161,9 @@ def test_no_planted_secret_survives_in_one_value_of_them_all() -> None:
     redactor = Redactor([OWN])
     value = {"arguments": UNDER_A_NAME, "notes": BY_ITS_FORM, "texts": [f(s) for f in IN_A_TEXT for s in BY_ITS_FORM]}
     cleaned = json.dumps(redactor.clean(value))
+    shown = re.sub(r"\[redacted \w+\]", "", cleaned)  # a random placeholder may hold a card's three digits
     for secret in (*UNDER_A_NAME.values(), *BY_ITS_FORM):
-        assert secret not in cleaned
+        assert secret not in shown
     assert "canary" not in cleaned.lower().replace("mcanary", "")
     assert redactor.reveal(json.loads(cleaned)) == value
 

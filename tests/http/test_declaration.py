@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 import requests
+from agentguard_connectors.http import Api, Route, declare
 
 import agentguard
 from agentguard import CallState, Effect, Outcome
-from agentguard_connectors.http import Api, Route, declare
 from tests.boxes import Box
 from tests.proving import prove
 

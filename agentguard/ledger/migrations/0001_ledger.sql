@@ -42,6 +42,7 @@ CREATE TABLE call (
     PRIMARY KEY (session, seq)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX call_digest ON call (session, digest);
 CREATE INDEX call_unsettled ON call (session, seq) WHERE state IN ('intent', 'in_doubt');
 
 CREATE TABLE undo (

@@ -1,0 +1,200 @@
+"""One undo: look, judge, send once, look again, and say only what was seen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from agentguard.calls import ABSENT, Answer, Call, Certainty, Json, Outcome, Read, matches
+from agentguard.engine import Missing, look
+from agentguard.errors import AgentguardError
+from agentguard.flow import Border, Commit, Flow, Pause, Perform
+from agentguard.ledger.rows import UndoRow, UndoState
+from agentguard.redaction import Unrevealable
+
+if TYPE_CHECKING:
+    from agentguard.engine import Context
+
+LOOK_AGAIN_AFTER = (0.0, 0.25, 1.0)
+"""Seconds before each look that should show the effect of a write: services answer reads from copies that lag."""
+SETTLED_AFTER = 10.0
+"""Seconds after which a single look is believed when it shows that there is nothing to undo."""
+
+
+def is_final(undo: UndoRow) -> bool:
+    """Whether trying again would change nothing: it is undone, or the row says that there is no way back."""
+    return undo.outcome is not None and (undo.outcome.ok or not undo.name)
+
+
+def run_undo(context: Context, border: Border, undo: UndoRow, since: float) -> Flow[tuple[Outcome, str]]:
+    """Send one undo, once, if what it takes back is still as the call left it; say what was seen.
+
+    *since* is when the call was settled: what was changed a moment ago may not be seen yet.
+    """
+    if undo.outcome is not None and is_final(undo):
+        return undo.outcome, undo.detail
+    ledger, reveal = context.ledger, context.redactor.reveal
+    found: Json = None
+    sending = False
+    try:
+        arguments, left, back = reveal(undo.arguments), reveal(undo.left), reveal(undo.back)
+        verdict = None
+        if undo.look is not None:
+            for wait in looks_at(since):
+                if wait:
+                    yield Pause(wait)
+                found = yield from see(border, undo, reveal)
+                verdict = yield from judge(border, undo, found, left, back, reveal)
+                if verdict is None or verdict[0] is not Outcome.ALREADY_UNDONE:
+                    break
+        elif sent_before(undo):
+            verdict = Outcome.IN_DOUBT, "it was sent before, and nothing shows whether it happened; not sent again"
+        if verdict is None:
+            yield Commit(lambda: ledger.begin_undo(undo))
+            sending = True
+            verdict, found = yield from send_undo(border, undo, arguments, back, reveal)
+    except Unrevealable:
+        verdict = (
+            Outcome.FAILED,
+            "the old value holds a secret, which is never stored; only the process that made the call can restore it",
+        )
+    except (AgentguardError, Missing) as error:
+        verdict = Outcome.FAILED, f"the undo was not sent: {error}"
+    if verdict[0] is Outcome.FAILED and sent_before(undo) and not sending:
+        verdict = Outcome.IN_DOUBT, f"it was sent before, and it is not known whether it happened; now: {verdict[1]}"
+    outcome, detail = verdict
+    shown = context.redactor.clean(found)
+    told = context.redactor.clean_text(detail)
+    yield Commit(lambda: ledger.end_undo(undo, outcome, told, shown))
+    return outcome, told
+
+
+def looks_at(since: float) -> tuple[float, ...]:
+    """Seconds before each look at what was changed at the time *since*, before it is said that it was not."""
+    return LOOK_AGAIN_AFTER if time.time() - since < SETTLED_AFTER else LOOK_AGAIN_AFTER[:1]
+
+
+def sent_before(undo: UndoRow) -> bool:
+    """Whether an earlier rollback has sent this undo and never learned what came of it."""
+    return undo.state is UndoState.SENDING or undo.outcome is Outcome.IN_DOUBT
+
+
+def see(border: Border, undo: UndoRow, reveal: Callable[[Json], Json]) -> Flow[Json]:
+    """Look at the thing that *undo* is about; ABSENT where the service says that there is none."""
+    assert undo.look is not None
+    read = Read(undo.look["operation"], reveal(undo.look["arguments"]), undo.look["view"])
+    try:
+        shown = yield from look(border, read)
+    except Missing:
+        return ABSENT
+    except AgentguardError:
+        raise
+    except Exception as error:
+        raise AgentguardError(f"{read.operation} could not be read: {type(error).__name__}: {error}") from error
+    return shown
+
+
+def judge(
+    border: Border, undo: UndoRow, live: Json, left: Json, back: Json, reveal: Callable[[Json], Json]
+) -> Flow[tuple[Outcome, str] | None]:
+    """Decide from what is there now; None: it is as this call left it, the undo may be sent."""
+    if live == ABSENT and back == ABSENT:
+        if (yield from believed(border, undo, reveal)):
+            if sent_before(undo):
+                return _restored(undo)
+            return Outcome.ALREADY_UNDONE, "it is gone already"
+        return Outcome.FAILED, "it cannot be seen any more: gone, or no permission; the service does not say which"
+    if back != ABSENT and live != ABSENT and matches(back, live):
+        if sent_before(undo):
+            return _restored(undo)
+        return Outcome.ALREADY_UNDONE, "it is back in its former state already"
+    if live == ABSENT and left != ABSENT:
+        return Outcome.CONFLICT, "it is gone, so nothing was written back"
+    if not matches(left, live):
+        changed = _difference(left, live)
+        return Outcome.CONFLICT, f"somebody changed it since; nothing was sent. {changed}"
+    return None
+
+
+def believed(border: Border, undo: UndoRow, reveal: Callable[[Json], Json]) -> Flow[bool]:
+    """Whether "there is no such thing" can be believed: what it belonged to must still be visible to us."""
+    assert undo.look is not None
+    witness = border.connector.witness(Read(undo.look["operation"], reveal(undo.look["arguments"])))
+    if witness is None:
+        return True
+    try:
+        yield from look(border, witness)
+    except Exception:  # noqa: BLE001 - whatever keeps it from being seen, it was not seen
+        return False
+    return True
+
+
+def send_undo(
+    border: Border, undo: UndoRow, arguments: dict[str, Json], back: Json, reveal: Callable[[Json], Json]
+) -> Flow[tuple[tuple[Outcome, str], Json]]:
+    """Send the undo once and look whether it worked."""
+    headers = {}
+    if border.connector.idempotency_header:
+        headers[border.connector.idempotency_header] = (
+            f"agentguard-undo-{undo.session}-{undo.seq}-{undo.n}-{undo.attempt}"
+        )
+    error: str | None = None
+    certainty = Certainty.UNKNOWN
+    try:
+        answer: Answer = yield Perform(border, Call(undo.name, arguments), headers)
+        certainty, error = answer.certainty, answer.error
+    except Exception as raised:  # noqa: BLE001 - whatever the transport raises: what counts is what is there now
+        error = f"{type(raised).__name__}: {raised}"
+        if border.never_left(raised):
+            return (Outcome.FAILED, f"the undo was not sent: {error}"), None
+    sent = {
+        Certainty.HAPPENED: (Outcome.COMPENSATED, "the service accepted the undo"),
+        Certainty.REFUSED: (Outcome.FAILED, f"the service refused the undo: {error}"),
+        Certainty.UNKNOWN: (Outcome.IN_DOUBT, f"the undo was sent and its answer was lost: {error}"),
+    }[certainty]
+    if certainty is Certainty.REFUSED:
+        undo.attempt += 1  # services repeat what they refused to the same key
+    if undo.look is None:
+        if certainty is Certainty.HAPPENED:
+            return (Outcome.COMPENSATED, undo.remains or "accepted by the service; there is nothing to read back"), None
+        return sent, None
+
+    found: Json = None
+    for wait in LOOK_AGAIN_AFTER if certainty is Certainty.HAPPENED else LOOK_AGAIN_AFTER[:1]:
+        if wait:
+            yield Pause(wait)
+        try:
+            found = yield from see(border, undo, reveal)
+        except AgentguardError as unseen:
+            told = f"{sent[1]}, and what is there now could not be read: {unseen}"
+            return (Outcome.FAILED if certainty is Certainty.REFUSED else Outcome.IN_DOUBT, told), None
+        if (found == ABSENT and back == ABSENT) or (found != ABSENT and back != ABSENT and matches(back, found)):
+            return _restored(undo), found
+    if certainty is Certainty.HAPPENED:
+        return (Outcome.FAILED, f"{sent[1]} and shows something else. {_difference(back, found)}"), found
+    return sent, found
+
+
+def _restored(undo: UndoRow) -> tuple[Outcome, str]:
+    return (Outcome.COMPENSATED, undo.remains) if undo.remains else (Outcome.RESTORED, "")
+
+
+def shows(undo: UndoRow, live: Json, context: Context) -> bool:
+    """Whether *live* is the state from before the call."""
+    back = context.redactor.reveal(undo.back)
+    return bool(live == ABSENT) if back == ABSENT else bool(live != ABSENT and matches(back, live))
+
+
+def _difference(expected: Json, live: Json) -> str:
+    """Both versions, of what differs only."""
+    if isinstance(expected, dict) and isinstance(live, dict) and expected != ABSENT and live != ABSENT:
+        names = [name for name, value in expected.items() if not (name in live and matches(value, live[name]))]
+        expected, live = {n: expected[n] for n in names}, {n: live.get(n) for n in names}
+    return f"Expected {_brief(expected)}, found {_brief(live)}"
+
+
+def _brief(value: Json) -> str:
+    text = "nothing" if value == ABSENT else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 160 else f"{text[:150]}…"
