@@ -7,8 +7,8 @@ A table is a JSON Lines file, one operation a line:
     {"name": "payouts.create", "verb": "POST", "path": "/v1/payouts", "effect": "irreversible", "risk": "high"}
 
 `effect` and `risk` of an operation that has a handler stand in the handler's decorator and nowhere else. `{+name}` in a
-path takes the rest of the path, slashes included (RFC 6570), and `{name}:verb` a segment that ends so. `query` lists the arguments of a write that travel in the
-query string; all others travel in the body.
+path takes the rest of the path, slashes included (RFC 6570), and `{name}:verb` a segment that ends so. `query` lists
+the arguments of a write that travel in the query string; all others travel in the body.
 """
 
 from __future__ import annotations

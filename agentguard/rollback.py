@@ -12,11 +12,12 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from agentguard.calls import Answer, Call, CallState, Certainty, Forward, Json, Outcome, Read, Undo, matches
+from agentguard.calls import ABSENT, Answer, Call, CallState, Certainty, Forward, Json, Outcome, Read, Undo, matches
 from agentguard.connector import Connector, bind
 from agentguard.engine import Context, Work, finish, handler_of, look, record, rows_of
 from agentguard.errors import AgentguardError
@@ -25,7 +26,7 @@ from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.lineage import Lineage, lineage
 from agentguard.operations import Operation
 from agentguard.report import CallOutcome
-from agentguard.undoing import is_final, looks_at, run_undo, see, shows
+from agentguard.undoing import is_final, judge, looks_at, run_undo, see, shows
 
 log = logging.getLogger("agentguard")
 
@@ -51,8 +52,14 @@ def unwind(work: Unwinding, after: int, upto: int) -> Flow[list[CallOutcome]]:
         undos.setdefault(undo.seq, []).append(undo)
     results = []
     still_open: list[Lineage] = []
-    for call in reversed(calls):
+    while calls:
+        call = calls.pop()
         own = undos.get(call.seq, [])
+        gone = yield from made_and_gone(work, call, own, calls, undos)
+        if gone is not None:
+            results.append(gone)
+            work.done(gone)
+            continue
         waits_for = None
         if still_open:
             line = lineage(operations_of(work, call), call, own)
@@ -65,6 +72,55 @@ def unwind(work: Unwinding, after: int, upto: int) -> Flow[list[CallOutcome]]:
         results.append(result)
         work.done(result)
     return results
+
+
+def made_and_gone(
+    work: Unwinding, call: CallRow, own: list[UndoRow], older: list[CallRow], undos: Mapping[int, list[UndoRow]]
+) -> Flow[CallOutcome | None]:
+    """Leave a call alone that is about a thing which this session has made, and which is gone as its undo wants it.
+
+    To make a deleted thing again, under a new id, only to find its maker's undo with nothing left to delete, would
+    leave a twin behind.
+    """
+    if call.state is not CallState.COMMITTED or not own or any(is_final(undo) for undo in own):
+        return None
+    line = lineage(operations_of(work, call), call, own)
+    for maker in reversed(older):
+        made = [undo for undo in undos.get(maker.seq, ()) if undo.look and undo.back == ABSENT and not is_final(undo)]
+        if maker.state is not CallState.COMMITTED or not made:
+            continue
+        thing = lineage(operations_of(work, maker), maker, made)
+        again = any(undo.name == maker.name for undo in own) and line.hangs_on(thing)
+        if not (again or line.things & thing.things or line.looks & thing.looks):
+            continue
+        since = call.settled_at or call.created_at
+        gone = True
+        for undo in made:
+            gone = gone and (yield from is_gone(work, maker, undo, since if again else 0.0))
+        if not gone:
+            continue
+        told = f"call {maker.seq} of this session made it, and it is gone: nothing is left to take back"
+        for undo in own:
+            yield Commit(partial(work.context.ledger.end_undo, undo, Outcome.ALREADY_UNDONE, told, ABSENT))
+        return CallOutcome(call.seq, call.operation, call.target, Outcome.ALREADY_UNDONE, told)
+    return None
+
+
+def is_gone(work: Unwinding, maker: CallRow, undo: UndoRow, since: float) -> Flow[bool]:
+    """Whether what *maker* made can be seen to be gone."""
+    reveal = work.context.redactor.reveal
+    try:
+        border = work.border_for(maker)
+        for wait in looks_at(since):
+            if wait:
+                yield Pause(wait)
+            live = yield from see(border, undo, reveal)
+            verdict = yield from judge(border, undo, live, reveal(undo.left), ABSENT, reveal)
+            if verdict is not None and verdict[0] in (Outcome.ALREADY_UNDONE, Outcome.RESTORED):
+                return True
+    except Exception:  # noqa: BLE001 - what cannot be seen is not known to be gone; its own undo will tell why
+        return False
+    return False
 
 
 _STILL_OPEN = (Outcome.CONFLICT, Outcome.IN_DOUBT, Outcome.FAILED)

@@ -92,8 +92,7 @@ def contract(connector: Connector, cases: Path) -> list[str]:
     """
     table = connector.table.by_name
     problems = [
-        f"{name}: {'both its row and its handler say' if name in connector.guarded else 'neither a row nor a handler says'}"
-        " what its effect is"
+        f"{name}: its effect is said by {'both its row and its handler' if name in connector.guarded else 'nobody'}"
         for name, row in table.items()
         if (row.effect is not None) == (name in connector.guarded)
     ]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from agentguard.session import Session
 
+
 @click.command()
 @click.option("--ledger", metavar="PATH", help="Keep the record of the demo in this ledger.")
 @json_option
@@ -208,7 +209,11 @@ class Story:
         for name in SERVICES:
             left, done = self.remains[name], count(len(self.changed[name]), "change")
             now = Text("as before", style="green") if not left else Text(count(len(left), "trace"), style="yellow")
-            out.print(Text.assemble((f"  {SERVICES[name]:<9}", "bold"), f"{done} by the agent; now ", now, ":" if left else ""))
+            out.print(
+                Text.assemble(
+                    (f"  {SERVICES[name]:<9}", "bold"), f"{done} by the agent; now ", now, ":" if left else ""
+                )
+            )
             traces = Table.grid(padding=(0, 1))
             for difference in left:
                 told = safe(difference.path).append(": ").append_text(safe(difference.detail, "dim"))

@@ -97,7 +97,10 @@ def steps(clients: dict[str, Any], known: dict[str, str]) -> list[Step]:
         clients["gmail"].users().messages().send(userId="me", body=body).execute()
 
     return [
-        ("Mark the hire in the CRM", lambda: contacts.update(known["contact"], {"properties": {"jobtitle": "Engineer"}})),
+        (
+            "Mark the hire in the CRM",
+            lambda: contacts.update(known["contact"], {"properties": {"jobtitle": "Engineer"}}),
+        ),
         ("Add Ashu's page", lambda: repo.create_file("people/ashu.md", "Add Ashu", "# Ashu\n")),
         ("Open the onboarding issue", open_issue),
         ("Label it", lambda: made["issue"].add_to_labels("onboarding")),

@@ -250,12 +250,16 @@ def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:
                 fault = service.fault_for(call) or {"mode": ""}
             self.interfere(fault, "before")
             if fault["mode"] == "status_before":
-                return Reply(fault.get("status", 502), fault.get("body", {"message": "fault"}), fault.get("headers", {}))
+                return Reply(
+                    fault.get("status", 502), fault.get("body", {"message": "fault"}), fault.get("headers", {})
+                )
             with service.lock:
                 reply = service.handle(call)
             self.interfere(fault, "after")
             if fault["mode"] == "status_after":
-                return Reply(fault.get("status", 502), fault.get("body", {"message": "fault"}), fault.get("headers", {}))
+                return Reply(
+                    fault.get("status", 502), fault.get("body", {"message": "fault"}), fault.get("headers", {})
+                )
             if fault["mode"] == "truncate":
                 self.write(reply, cut=True)
                 raise _Dropped
@@ -281,7 +285,7 @@ def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body[: len(body) // 2] if cut else body)
                 self.wfile.flush()
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by http.server
             """Keep the terminal quiet: requests are in the service's own log."""
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815 - named by http.server

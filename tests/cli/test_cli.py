@@ -256,11 +256,11 @@ def test_connectors_are_counted_from_their_tables(agentguard: Run) -> None:
     shown = agentguard("connectors")
     assert shown.returncode == 0, shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= 80
-    counted = {row["name"]: row for row in json.loads(agentguard("connectors", "--json").stdout)["connectors"]}
+    counted = {row["service"]: row for row in json.loads(agentguard("connectors", "--json").stdout)}
     assert {"github", "slack", "stripe"} <= counted.keys()
     for row in counted.values():
-        parts = ("reads", "exact", "corrective", "irreversible", "no_handler")
-        assert sum(row[part] for part in parts) == row["operations"]
+        parts = ("reads", "exact", "corrective", "irreversible", "unhandled", "drafts")
+        assert sum(row[part] for part in parts) == row["operations"] == row["classified"]
         assert row["sdks"]
     for name in ("github", "slack", "stripe"):
         assert counted[name]["exact"] > 0

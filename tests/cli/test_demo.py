@@ -8,6 +8,7 @@ import pytest
 from agentguard.calls import Outcome
 from agentguard.cli.comparing import Difference, brief, differences
 from agentguard.cli.demo import Story
+from agentguard.cli.demo_agent import SERVICES
 from agentguard.report import CallOutcome, Report
 from tests.cli.conftest import Run, one_line
 
@@ -79,10 +80,10 @@ def test_the_demo_does_not_pass_what_does_not_agree(outcome: Outcome, remains: l
         calls = ()
 
     story = Story({}, Path("unused"), None, failure="x")
-    results = [CallOutcome(n, f"{name}.x", "", outcome) for n, name in enumerate(("github", "stripe", "slack"))]
+    results = [CallOutcome(n, f"{name}.x", "", outcome) for n, name in enumerate(SERVICES)]
     story.report = Report("s", results)
-    story.changed = {name: [Difference("new", "y", "")] for name in ("github", "stripe", "slack")}
-    story.remains = {"github": remains, "stripe": [], "slack": []}
+    story.changed = {name: [Difference("new", "y", "")] for name in SERVICES}
+    story.remains = {**{name: [] for name in SERVICES}, "github": remains}
     story.check(Nothing())  # type: ignore[arg-type]  # all that is asked of the session is its calls
     assert any(fault in told for told in story.faults)
 

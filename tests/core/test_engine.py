@@ -84,6 +84,30 @@ def test_a_delete_is_compensated_and_says_what_remains(
     assert box.snapshot()["notes"] == {"2": {"id": 2, "title": "one", "body": "first"}}
 
 
+def test_what_the_session_made_and_deleted_again_is_not_made_a_second_time(
+    box: Box, guarded: httpx.Client, session: agentguard.Session
+) -> None:
+    before = box.snapshot()["notes"]
+    guarded.post("notes", json={"title": "one"})
+    guarded.patch("notes/1", json={"body": "more"})
+    guarded.delete("notes/1")
+    report = session.rollback()
+    assert outcomes(report) == [Outcome.ALREADY_UNDONE] * 3
+    assert "call 1 of this session made it" in report.outcomes[0].detail
+    assert box.snapshot()["notes"] == before
+    assert outcomes(session.rollback()) == [Outcome.ALREADY_UNDONE] * 3
+
+
+def test_what_was_there_before_and_was_deleted_is_made_again_beside_what_the_session_made(
+    box: Box, client: httpx.Client, guarded: httpx.Client, session: agentguard.Session
+) -> None:
+    client.post("notes", json={"title": "old"})
+    guarded.post("notes", json={"title": "new"})
+    guarded.delete("notes/1")
+    assert outcomes(session.rollback()) == [Outcome.COMPENSATED, Outcome.RESTORED]
+    assert [note["title"] for note in box.snapshot()["notes"].values()] == ["old"]
+
+
 def test_the_intent_is_in_the_ledger_when_the_request_arrives(
     ledger: Path, session: agentguard.Session, client: httpx.Client
 ) -> None:
