@@ -16,8 +16,8 @@ test: $(VENV)/.installed
 	AGENTGUARD_PROOFS=$(PROOFS) $(BIN)/python -m pytest -n 2 --durations=5
 	$(BIN)/python -m tests.proofs $(PROOFS)
 
-quick: $(VENV)/.installed  ## what to run while editing
-	$(BIN)/python -m pytest -n 2 -m "not slow and not peer"
+quick: $(VENV)/.installed  ## what to run while editing: the core, and each connector's contract and cases
+	$(BIN)/python -m pytest -q -n 2 tests/core tests/http tests/test_connectors.py tests/test_layout.py tests/*/test_cases.py
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
