@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROOFS := $(VENV)/proofs.txt
 
-.PHONY: demo test quick check format generate clean dev
+.PHONY: demo test quick crash check format generate clean dev
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m agentguard demo
@@ -18,6 +18,9 @@ test: $(VENV)/.installed
 
 quick: $(VENV)/.installed  ## what to run while editing: the core, and each connector's contract and cases
 	$(BIN)/python -m pytest -q -n 2 tests/core tests/http tests/test_connectors.py tests/test_layout.py tests/*/test_cases.py
+
+crash: $(VENV)/.installed  ## kill, drop and lose at every point of every scenario, and of what follows; `make test` has a part
+	AGENTGUARD_CRASH=all $(BIN)/python -m pytest -q tests/crash
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -193,11 +193,13 @@ class _NotRun(UsageError):
     """The function was not run."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Border:
     """Runs actions, their undos and their looks by name."""
 
     base: str = "python"
+    mode: str = ""
+    account: str | None = ""
     sync: bool = True
     asynchronous: bool = True
 

@@ -5,6 +5,9 @@
     [clients]
     github = "myapp.clients:github"           # called without arguments, returns a client
 
+    [connectors]
+    crm = "myapp.apis:crm"                    # a Connector of the program's own, for what no package provides
+
     [actions]
     modules = ["myapp.actions"]               # imported before a rollback, so that their actions are known
 
@@ -27,6 +30,7 @@ from typing import Any
 
 import msgspec
 
+from agentguard.connector import Connector
 from agentguard.errors import ConfigError
 from agentguard.ledger import DEFAULT
 from agentguard.registry import connector, connector_names
@@ -41,6 +45,7 @@ class _Actions(msgspec.Struct, forbid_unknown_fields=True):
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     ledger: str | None = None
     clients: dict[str, str] = {}
+    connectors: dict[str, str] = {}
     actions: _Actions = msgspec.field(default_factory=_Actions)
 
 
@@ -51,6 +56,7 @@ class Config:
     path: Path | None = None
     ledger: str | None = None
     clients: dict[str, str] = field(default_factory=dict)
+    connectors: dict[str, str] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)
 
 
@@ -69,7 +75,7 @@ def load_config() -> Config:
         read = msgspec.convert(content, _File)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_place(str(error))}. Nothing was started. Correct the file.") from error
-    return Config(path, _below(path.parent, read.ledger), read.clients, read.actions.modules)
+    return Config(path, _below(path.parent, read.ledger), read.clients, read.connectors, read.actions.modules)
 
 
 def ledger_location(explicit: str | Path | None = None) -> str | Path:
@@ -80,14 +86,33 @@ def ledger_location(explicit: str | Path | None = None) -> str | Path:
 def client_for(name: str) -> Any:
     """Return a new client for the connector *name*: from its factory, else from the environment. Raises ConfigError."""
     config = load_config()
-    unknown = sorted(config.clients.keys() - set(connector_names()))
+    known = sorted({*connector_names(), *config.connectors})
+    unknown = sorted(config.clients.keys() - set(known))
     if unknown:
         raise ConfigError(
             f"{config.path}: [clients] {unknown[0]}: no connector of that name is installed; there are "
-            f"{', '.join(connector_names())}. Nothing was sent. Correct the name."
+            f"{', '.join(known)}. Nothing was sent. Correct the name."
         )
     factory = config.clients.get(name)
     return _from_factory(config, name, factory) if factory else _from_environment(config, name)
+
+
+def declared(name: str) -> Connector | None:
+    """Return the connector that agentguard.toml names *name*; None where it names none. Raises ConfigError."""
+    config = load_config()
+    where = config.connectors.get(name)
+    if where is None:
+        return None
+    place = f"[connectors] {name}"
+    found = _attribute(config, place, where)
+    if not isinstance(found, Connector):
+        raise ConfigError(f"{config.path}: {place}: {where} is not a Connector. Nothing was sent. Correct the name.")
+    if found.name != name:
+        raise ConfigError(
+            f"{config.path}: {place}: {where} is called {found.name!r}, by which the ledger knows its calls. Nothing "
+            "was sent. Name it so here."
+        )
+    return found
 
 
 def import_actions() -> None:
@@ -99,18 +124,7 @@ def import_actions() -> None:
 
 def _from_factory(config: Config, name: str, factory: str) -> Any:
     place = f"[clients] {name}"
-    module, _, attribute = factory.partition(":")
-    if not attribute:
-        raise ConfigError(
-            f'{config.path}: {place} is "{factory}", which is not of the form "module:function". Nothing was sent.'
-        )
-    made: Any = _import(config, place, module)
-    try:
-        for part in attribute.split("."):
-            made = getattr(made, part)
-    except AttributeError as error:
-        raise ConfigError(f"{config.path}: {place}: {error}. Nothing was sent. Correct the name.") from error
-    function: Callable[[], Any] = made
+    function: Callable[[], Any] = _attribute(config, place, factory, "function")
     try:
         client = function()
     except Exception as error:
@@ -120,6 +134,22 @@ def _from_factory(config: Config, name: str, factory: str) -> Any:
     if client is None:
         raise ConfigError(f"{config.path}: {place}: {factory} returned None and not a client. Nothing was sent.")
     return client
+
+
+def _attribute(config: Config, place: str, where: str, form: str = "attribute") -> Any:
+    """What a "module:attribute" of the file names."""
+    module, _, attribute = where.partition(":")
+    if not attribute:
+        raise ConfigError(
+            f'{config.path}: {place} is "{where}", which is not of the form "module:{form}". Nothing was sent.'
+        )
+    found: Any = _import(config, place, module)
+    try:
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except AttributeError as error:
+        raise ConfigError(f"{config.path}: {place}: {error}. Nothing was sent. Correct the name.") from error
+    return found
 
 
 def _from_environment(config: Config, name: str) -> Any:
@@ -189,6 +219,6 @@ def _place(message: str) -> str:
     if unknown:
         known = (_Actions if path == "actions" else _File).__struct_fields__
         what = f"there is no key {unknown[1]!r}; there are {', '.join(known)}"
-    found_table = re.match(r"(clients|actions)\b\.?(.*)", path)
+    found_table = re.match(r"(clients|connectors|actions)\b\.?(.*)", path)
     place = f"[{found_table[1]}] {found_table[2]}".rstrip() if found_table else path
     return f"{place}: {what}" if place else what

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from agentguard.calls import (
     ABSENT,
+    Answer,
     Call,
     Effect,
     Finder,
@@ -103,6 +104,12 @@ class Connector:
         self.views: dict[str, View] = {}
         self.witness: Callable[[Read], Read | None] = lambda _read: None
         """For a read that found nothing: a read that must succeed before "it is gone" is believed."""
+        self.unproven: Callable[[Read], str] = lambda _read: ""
+        """For a read that found nothing: why the thing may be there all the same, where a service hides some things."""
+        self.graver: Callable[[Call], Risk] = lambda _call: Risk.LOW
+        """How bad a call would be for what it is given; the higher of this and the risk of its operation counts."""
+        self.owner: tuple[Read, Callable[[Answer], str]] | None = None
+        """How to ask whose account a client is for, and what the answer says: a name that is no secret, or ""."""
         self._table = table
 
     @cached_property
@@ -120,8 +127,11 @@ class Connector:
         path = self._table.with_name("proved.txt") if isinstance(self._table, Path) else None
         return frozenset(path.read_text().split()) if path and path.exists() else frozenset()
 
-    def facts(self, operation: Operation) -> tuple[Effect, Risk]:
-        """Effect and risk of *operation*. What nobody has classified is irreversible and of high risk."""
+    def facts(self, operation: Operation, arguments: Mapping[str, Json] | None = None) -> tuple[Effect, Risk]:
+        """Effect and risk of *operation*. What nobody has classified is irreversible and of high risk.
+
+        A connector may find a call riskier for its *arguments*.
+        """
         guarded = self.guarded.get(operation.name)
         if guarded is not None:
             return guarded.effect, guarded.risk

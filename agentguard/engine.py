@@ -34,7 +34,7 @@ from agentguard.calls import (
 )
 from agentguard.connector import Connector, bind
 from agentguard.errors import AgentguardError, ApprovalDenied, ApprovalRequired, HandlerError, SnapshotFailed
-from agentguard.flow import Ask, Border, Commit, Flow, Perform, Send, Sent
+from agentguard.flow import Ask, Border, Commit, Flow, Perform, Send, Sent, whose
 from agentguard.ledger import Ledger
 from agentguard.ledger.rows import CallRow, UndoRow, UndoState
 from agentguard.operations import Operation
@@ -95,6 +95,10 @@ def guard(work: Work) -> Flow[Any]:
     row = describe(work)
     if row.risk >= Risk.HIGH:
         yield from approve(work, row)
+
+    account = yield from whose(work.border)
+    if account:
+        row.base = f"{row.base}#{context.redactor.clean_text(account)}"
 
     keyed = work.connector.idempotency_header is not None
     row = yield Commit(lambda: ledger.intend(row, rows_of(work), keyed))
@@ -326,7 +330,8 @@ def kept(redactor: Redactor, value: Json) -> Json:
 def describe(work: Work) -> CallRow:
     """The ledger's row for a call that is about to be sent, secrets left out."""
     context, redactor = work.context, work.context.redactor
-    effect, risk = work.connector.facts(work.operation)
+    effect, risk = work.connector.facts(work.operation, work.call.arguments)
+    risk = max(risk, work.connector.graver(Call(work.operation.name, {**work.call.arguments, **work.changed})))
     reason, confidence = context.why()
     known = work.operation.name in work.connector.table.by_name  # the name of an unknown one is its URL
     return CallRow(

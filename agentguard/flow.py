@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from agentguard.calls import Answer, Call
+from agentguard import failpoints
+from agentguard.calls import Answer, Call, Effect
 from agentguard.connector import Connector
 from agentguard.errors import Blocked, UsageError
 from agentguard.report import Card
 
 T = TypeVar("T")
+log = logging.getLogger("agentguard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,13 @@ class Border(Protocol):
         """The URL of the service; what was called there is undone there and nowhere else."""
 
     @property
+    def mode(self) -> str:
+        """What parts the data of one account; see `Seam.mode`."""
+
+    account: str | None
+    """Whose account the client is for: "" where that cannot be told, None before it was asked."""
+
+    @property
     def sync(self) -> bool:
         """Whether `perform` works."""
 
@@ -107,6 +117,27 @@ class Border(Protocol):
 
     async def aperform(self, call: Call, headers: Mapping[str, str]) -> Answer:
         """The same for an asynchronous client."""
+
+
+def whose(border: Border) -> Flow[str]:
+    """Ask, once for each client, whose account it is for; "" where that cannot be told.
+
+    With a key of another account nothing that a call made can be seen, which looks as if somebody had deleted it.
+    """
+    if border.account is not None:
+        return border.account
+    if border.connector.owner is None:
+        border.account = ""
+        return ""
+    question, name = border.connector.owner
+    try:
+        answer: Answer = yield Perform(border, Call(question.operation, question.arguments))
+        told = name(answer)
+        border.account = f"{told} {border.mode}".strip() if told else ""
+    except Exception as error:  # noqa: BLE001 - the call does not depend on it; a rollback asks again
+        log.debug("agentguard: whose account this is could not be asked: %s", type(error).__name__)
+        return ""
+    return border.account
 
 
 Approver: TypeAlias = Callable[[Card], Any]
@@ -192,10 +223,14 @@ def run(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, approver
                 result: T = stop.value
                 return result
             reply, error = None, None
+            if failpoints.trap is not None:
+                failpoints.trap.reach(f"before_{_name(step)}")
             try:
                 reply = _do(step, transmit, approver)
             except BaseException as raised:  # noqa: BLE001 - every way a step can end is the flow's to judge
                 error = raised
+            if failpoints.trap is not None:
+                failpoints.trap.reach(f"after_{_name(step)}")
 
 
 async def arun(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, approver: Approver | None = None) -> T:
@@ -210,10 +245,30 @@ async def arun(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, a
                 result: T = stop.value
                 return result
             reply, error = None, None
+            if failpoints.trap is not None:
+                failpoints.trap.reach(f"before_{_name(step)}")
             try:
                 reply = await _ado(step, transmit, approver)
             except BaseException as raised:  # noqa: BLE001 - a cancellation, too, has to be put on record
                 error = raised
+            if failpoints.trap is not None:
+                failpoints.trap.reach(f"after_{_name(step)}")
+
+
+def _name(step: FlowStep) -> str:
+    """What a failpoint at *step* is called."""
+    match step:
+        case Commit():
+            return "commit"
+        case Send() | SendTogether():
+            return "send"
+        case Pause():
+            return "pause"
+        case Ask():
+            return "ask"
+        case Perform():
+            operation = step.border.connector.table.by_name.get(step.call.operation)
+            return "look" if operation is not None and operation.effect is Effect.READ else "perform"
 
 
 def _do(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: Approver | None) -> Any:

@@ -83,6 +83,8 @@ class Guard:
         self.twin = seam.twin(client, self)
         self.bases = seam.bases(client)
         self.base = self.bases[0]
+        self.mode = seam.mode(client)
+        self.account: str | None = None
         session.redactor.learn(*seam.secrets(client))
 
     def never_left(self, error: BaseException) -> bool:

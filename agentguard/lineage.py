@@ -63,7 +63,13 @@ def lineage(operations: Mapping[str, Operation], call: CallRow, undos: Iterable[
     things = frozenset(path for path, single in paths if single)
     given = frozenset(_texts(call.arguments))
     return Lineage(
-        call, (call.connector, call.base), paths[0][0], things, frozenset(looks), frozenset(ids) - given, given
+        call,
+        (call.connector, call.base.partition("#")[0]),
+        paths[0][0],
+        things,
+        frozenset(looks),
+        frozenset(ids) - given,
+        given,
     )
 
 

@@ -1,4 +1,7 @@
-"""Connectors by name and by client: found through the entry points of the group `agentguard.connectors`."""
+"""Connectors by name and by client: found through the entry points of the group `agentguard.connectors`.
+
+A name that no entry point has is looked up in agentguard.toml: a program declares connectors for its own APIs there.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,25 @@ def connector_names() -> list[str]:
     return sorted(_entries())
 
 
-@cache
 def connector(name: str) -> Connector:
-    """Return the connector called *name*. Raises UnknownConnector."""
-    entry = _entries().get(name)
-    if entry is None:
+    """Return the connector called *name*: an installed one, or one of agentguard.toml. Raises UnknownConnector."""
+    if name in _entries():
+        return _installed(name)
+    from agentguard.config import declared  # it imports this module
+
+    found = declared(name)
+    if found is None:
         known = ", ".join(connector_names()) or "none"
-        raise UnknownConnector(f"no connector called {name!r} is installed; there are: {known}. Nothing was wrapped.")
+        raise UnknownConnector(
+            f"no connector called {name!r} is installed or named in agentguard.toml, under [connectors]; installed "
+            f"are: {known}. Nothing was wrapped."
+        )
+    return found
+
+
+@cache
+def _installed(name: str) -> Connector:
+    entry = _entries()[name]
     found = entry.load()
     if not isinstance(found, Connector):
         raise UnknownConnector(f"the entry point {name!r} ({entry.value}) is not a Connector. Nothing was wrapped.")

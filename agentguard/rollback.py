@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.lineage import Lineage, lineage
 from agentguard.operations import Operation
 from agentguard.report import CallOutcome
-from agentguard.undoing import is_final, judge, looks_at, run_undo, see, shows
+from agentguard.undoing import is_final, judge, looks_at, run_undo, see, shows, unproven, wants_absence
 
 log = logging.getLogger("agentguard")
 
@@ -41,6 +41,8 @@ class Unwinding:
     connector_for: Callable[[CallRow], Connector]
     """Finds the connector of a call, with or without a client."""
     done: Callable[[CallOutcome], None] = lambda _outcome: None
+    deleted: set[int] = field(default_factory=set)
+    """Calls that made what another call of this session has deleted."""
 
 
 def unwind(work: Unwinding, after: int, upto: int) -> Flow[list[CallOutcome]]:
@@ -86,7 +88,7 @@ def made_and_gone(
         return None
     line = lineage(operations_of(work, call), call, own)
     for maker in reversed(older):
-        made = [undo for undo in undos.get(maker.seq, ()) if undo.look and undo.back == ABSENT and not is_final(undo)]
+        made = [undo for undo in undos.get(maker.seq, ()) if not is_final(undo) and unmakes(work, maker, undo)]
         if maker.state is not CallState.COMMITTED or not made:
             continue
         thing = lineage(operations_of(work, maker), maker, made)
@@ -96,18 +98,37 @@ def made_and_gone(
         since = call.settled_at or call.created_at
         gone = True
         for undo in made:
-            gone = gone and (yield from is_gone(work, maker, undo, since if again else 0.0))
+            gone = gone and (
+                yield from is_gone(work, maker, undo, since if again else 0.0, again or maker.seq in work.deleted)
+            )
         if not gone:
             continue
         told = f"call {maker.seq} of this session made it, and it is gone: nothing is left to take back"
         for undo in own:
             yield Commit(partial(work.context.ledger.end_undo, undo, Outcome.ALREADY_UNDONE, told, ABSENT))
+        if again:
+            work.deleted.add(maker.seq)
         return CallOutcome(call.seq, call.operation, call.target, Outcome.ALREADY_UNDONE, told)
     return None
 
 
-def is_gone(work: Unwinding, maker: CallRow, undo: UndoRow, since: float) -> Flow[bool]:
-    """Whether what *maker* made can be seen to be gone."""
+def unmakes(work: Unwinding, maker: CallRow, undo: UndoRow) -> bool:
+    """Whether *undo* deletes what *maker* made, rather than take a part of something away.
+
+    Where a service does not show all that there is, what is gone may be looked for in a list.
+    """
+    if not undo.look or undo.back == ABSENT:
+        return bool(undo.look)
+    if not wants_absence(undo.back):
+        return False
+    try:
+        return bool(unproven(work.connector_for(maker), undo, work.context.redactor.reveal))
+    except Exception:  # noqa: BLE001 - why its connector cannot be loaded is told where the call is taken back
+        return False
+
+
+def is_gone(work: Unwinding, maker: CallRow, undo: UndoRow, since: float, deleted: bool) -> Flow[bool]:
+    """Whether what *maker* made can be seen to be gone; *deleted* by a call of ours, or by whomever."""
     reveal = work.context.redactor.reveal
     try:
         border = work.border_for(maker)
@@ -115,7 +136,7 @@ def is_gone(work: Unwinding, maker: CallRow, undo: UndoRow, since: float) -> Flo
             if wait:
                 yield Pause(wait)
             live = yield from see(border, undo, reveal)
-            verdict = yield from judge(border, undo, live, reveal(undo.left), ABSENT, reveal)
+            verdict = yield from judge(border, undo, live, reveal(undo.left), reveal(undo.back), reveal, deleted)
             if verdict is not None and verdict[0] in (Outcome.ALREADY_UNDONE, Outcome.RESTORED):
                 return True
     except Exception:  # noqa: BLE001 - what cannot be seen is not known to be gone; its own undo will tell why
@@ -165,7 +186,8 @@ def take_back(
         if not undos:
             return CallOutcome(call.seq, call.operation, call.target, *without_undo(border.connector, call))
         for undo in reversed(undos):
-            outcomes.append((yield from run_undo(work.context, border, undo, call.settled_at or call.created_at)))
+            since, deleted = call.settled_at or call.created_at, call.seq in work.deleted
+            outcomes.append((yield from run_undo(work.context, border, undo, since, deleted)))
     except Exception as error:
         told = work.context.redactor.clean_text(str(error))
         if not isinstance(error, AgentguardError):
@@ -218,6 +240,11 @@ def settle(
     Returns (None, undos) when it did, ((None,), []) when it certainly did not, and otherwise what to report.
     """
     connector, ledger = border.connector, work.context.ledger
+    same = repeated(ledger.calls(call.session), call)
+    if same is not None:
+        why = f"settled by call {same.seq}, which it repeated under the same idempotency key"
+        yield Commit(lambda: ledger.settle(call, CallState.NOT_APPLIED, error=why))
+        return (None,), []
     located = connector.finders.get(call.name)
     if located is not None:
         try:
@@ -247,11 +274,30 @@ def settle(
             if not all(back for _left, back in shown):
                 break
         else:
-            return (Outcome.ALREADY_UNDONE, "the answer was lost; the state from before the call was read back"), undos
+            # On record, as the undo of an older call may take the thing itself away, and then nothing shows it again.
+            told = "the answer was lost; the state from before the call was read back"
+            for undo in undos:
+                yield Commit(partial(ledger.end_undo, undo, Outcome.ALREADY_UNDONE, told, None))
+            return (Outcome.ALREADY_UNDONE, told), undos
         if all(left and not back for left, back in shown):
             yield Commit(lambda: ledger.settle(call, CallState.COMMITTED, error=None))
             return None, undos
     return (Outcome.IN_DOUBT, "the answer was lost, and nothing shows whether it happened"), undos
+
+
+KEYS_LAST = 23 * 3600.0
+"""Seconds in which a service surely knows an idempotency key still (https://docs.stripe.com/api/idempotent_requests)."""
+
+
+def repeated(calls: list[CallRow], call: CallRow) -> CallRow | None:
+    """The call that happened and that *call* repeats: the service does what has one idempotency key once."""
+
+    def same(other: CallRow) -> bool:
+        where = (other.connector, other.base, other.name) == (call.connector, call.base, call.name)
+        return where and other.key == call.key and 0 <= call.created_at - other.created_at < KEYS_LAST
+
+    happened = (other for other in calls if other.seq < call.seq and other.state is CallState.COMMITTED)
+    return next((other for other in happened if same(other)), None) if call.key else None
 
 
 def find(work: Unwinding, border: Border, call: CallRow) -> Flow[Json]:
@@ -259,7 +305,8 @@ def find(work: Unwinding, border: Border, call: CallRow) -> Flow[Json]:
     finder = border.connector.finders[call.name].finder
     arguments = work.context.redactor.reveal(call.arguments)
     since = _iso(call.created_at)
-    steps = finder(**bind(finder, Call(call.name, arguments), since=since, key=call.key))
+    snapshots = work.context.redactor.reveal(call.snapshots)
+    steps = finder(**bind(finder, Call(call.name, arguments), since=since, key=call.key, snapshots=snapshots))
     reply: Json = None
     while True:
         try:

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 from agentguard.approvals import resolve_approver
 from agentguard.connector import Connector
 from agentguard.errors import SessionClosed, UnknownConnector, UsageError, WrongSession
-from agentguard.flow import Approver, Border, Commit, Flow, Pause, arun, loop_is_running, run
+from agentguard.flow import Approver, Border, Commit, Flow, Pause, arun, loop_is_running, run, whose
 from agentguard.guard import Guard
 from agentguard.ledger import Ledger, locate
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, new_session_id
@@ -115,9 +115,17 @@ class Session:
 
             return border
         here = [c for c in self._borders if c.connector.name == connector]
-        for candidate in here:
-            if self.redactor.clean_text(candidate.base) == base:
+        url, _, account = base.partition("#")
+        there = [c for c in here if self.redactor.clean_text(c.base) == url]
+        for candidate in there:
+            if not account or self.redactor.clean_text(candidate.account or "") == account:
                 return candidate
+        if there:
+            of = ", ".join(c.account or "one that did not say whose account it is for" for c in there)
+            raise UnknownConnector(
+                f"the call went to the account {account}, and the {connector} client here is of {of}. Nothing was "
+                "sent; give the rollback a client for that account."
+            )
         others = ", ".join(c.base for c in here)
         raise UnknownConnector(
             f"the call went to {base} and there is no {connector} client for that"
@@ -252,10 +260,18 @@ class Session:
         try:
             after = self._start_rollback(to, cause)
             upto = yield from self._wait_for_calls()
+            yield from self._ask_whose()
             outcomes = yield from unwind(Unwinding(self, self._border_of, self.connector_for), after, upto)
             return self._end_rollback(to, outcomes)
         finally:
             let_go()
+
+    def _ask_whose(self) -> Flow[None]:
+        """Ask the clients whose account they are for, where a call went through a client that is not here."""
+        elsewhere = {c.connector for c in self.calls if "#" in c.base and c.seq not in self._sent_through}
+        for border in self._borders:
+            if border.connector.name in elsewhere:
+                yield from whose(border)
 
     def _hold(self) -> Flow[Callable[[], None]]:
         """Wait until nobody else, in any thread or process, is rolling this session back."""

@@ -15,6 +15,7 @@ from agentguard.ledger.rows import UndoRow, UndoState
 from agentguard.redaction import Unrevealable
 
 if TYPE_CHECKING:
+    from agentguard.connector import Connector
     from agentguard.engine import Context
 
 LOOK_AGAIN_AFTER = (0.0, 0.25, 1.0)
@@ -28,10 +29,13 @@ def is_final(undo: UndoRow) -> bool:
     return undo.outcome is not None and (undo.outcome.ok or not undo.name)
 
 
-def run_undo(context: Context, border: Border, undo: UndoRow, since: float) -> Flow[tuple[Outcome, str]]:
+def run_undo(
+    context: Context, border: Border, undo: UndoRow, since: float, deleted: bool = False
+) -> Flow[tuple[Outcome, str]]:
     """Send one undo, once, if what it takes back is still as the call left it; say what was seen.
 
-    *since* is when the call was settled: what was changed a moment ago may not be seen yet.
+    *since* is when the call was settled: what was changed a moment ago may not be seen yet. *deleted* says that the
+    session has deleted the thing itself.
     """
     if undo.outcome is not None and is_final(undo):
         return undo.outcome, undo.detail
@@ -46,7 +50,7 @@ def run_undo(context: Context, border: Border, undo: UndoRow, since: float) -> F
                 if wait:
                     yield Pause(wait)
                 found = yield from see(border, undo, reveal)
-                verdict = yield from judge(border, undo, found, left, back, reveal)
+                verdict = yield from judge(border, undo, found, left, back, reveal, deleted)
                 if verdict is None or verdict[0] is not Outcome.ALREADY_UNDONE:
                     break
         elif sent_before(undo):
@@ -97,18 +101,30 @@ def see(border: Border, undo: UndoRow, reveal: Callable[[Json], Json]) -> Flow[J
 
 
 def judge(
-    border: Border, undo: UndoRow, live: Json, left: Json, back: Json, reveal: Callable[[Json], Json]
+    border: Border,
+    undo: UndoRow,
+    live: Json,
+    left: Json,
+    back: Json,
+    reveal: Callable[[Json], Json],
+    deleted: bool = False,
 ) -> Flow[tuple[Outcome, str] | None]:
-    """Decide from what is there now; None: it is as this call left it, the undo may be sent."""
+    """Decide from what is there now; None: it is as this call left it, the undo may be sent.
+
+    *deleted* says that a call of ours has deleted it: not to find it is proof enough then.
+    """
+    hidden = "" if deleted or sent_before(undo) or not wants_absence(back) else unproven(border.connector, undo, reveal)
     if live == ABSENT and back == ABSENT:
         if (yield from believed(border, undo, reveal)):
             if sent_before(undo):
                 return _restored(undo)
-            return Outcome.ALREADY_UNDONE, "it is gone already"
+            return (Outcome.CONFLICT, hidden) if hidden else (Outcome.ALREADY_UNDONE, "it is gone already")
         return Outcome.FAILED, "it cannot be seen any more: gone, or no permission; the service does not say which"
     if back != ABSENT and live != ABSENT and matches(back, live):
         if sent_before(undo):
             return _restored(undo)
+        if hidden:
+            return Outcome.CONFLICT, hidden
         return Outcome.ALREADY_UNDONE, "it is back in its former state already"
     if live == ABSENT and left != ABSENT:
         return Outcome.CONFLICT, "it is gone, so nothing was written back"
@@ -116,6 +132,17 @@ def judge(
         changed = _difference(left, live)
         return Outcome.CONFLICT, f"somebody changed it since; nothing was sent. {changed}"
     return None
+
+
+def wants_absence(back: Json) -> bool:
+    """Whether *back* asks for nothing but that something is not there."""
+    return bool(isinstance(back, dict) and back and (back == ABSENT or all(part == ABSENT for part in back.values())))
+
+
+def unproven(connector: Connector, undo: UndoRow, reveal: Callable[[Json], Json]) -> str:
+    """Why not to find a thing does not prove that it is gone; empty where it does."""
+    assert undo.look is not None
+    return connector.unproven(Read(undo.look["operation"], reveal(undo.look["arguments"])))
 
 
 def believed(border: Border, undo: UndoRow, reveal: Callable[[Json], Json]) -> Flow[bool]:

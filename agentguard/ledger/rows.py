@@ -52,7 +52,7 @@ class CallRow(msgspec.Struct, kw_only=True):
     seq: int = 0
     connector: str
     base: str
-    """The URL of the service that it went to; an undo goes nowhere else."""
+    """The URL of the service that it went to, and after a `#` whose account; an undo goes nowhere else."""
     name: str
     """The operation without the service in front."""
     method: str = ""

@@ -68,6 +68,10 @@ class Seam:
         """The credentials that this client holds, so that they are recognised and never written down."""
         raise NotImplementedError
 
+    def mode(self, client: Any) -> str:
+        """What parts the data that one account has, where the credential says it: Stripe's live and test mode."""
+        return ""
+
     def issue(self, twin: Any, out: Outgoing) -> None:
         """Send *out* through the SDK (its address, authentication, proxies). The gate picks up the answer."""
         raise NotImplementedError

@@ -60,7 +60,7 @@ def test_the_environment_can_name_the_file(project: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ('legder = "x"', "there is no key 'legder'; there are ledger, clients, actions"),
+        ('legder = "x"', "there is no key 'legder'; there are ledger, clients, connectors, actions"),
         ("ledger = 5", "ledger: Expected `str"),
         ('[actions]\nmodule = ["x"]', r"\[actions\]: there is no key 'module'; there are modules"),
         ("[actions]\nmodules = [5]", r"\[actions\] modules\[0\]: Expected `str`, got `int`"),

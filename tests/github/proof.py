@@ -72,5 +72,9 @@ def release(gh: Any) -> Any:
     return acting(gh).create_git_release("v0", "Zero", "The first")
 
 
+def draft(gh: Any) -> Any:
+    return next(one for one in acting(gh).get_releases() if one.draft)
+
+
 def hook(gh: Any, **config: str) -> Any:
     return acting(gh).create_hook("web", {"url": "https://example.com/in", **config}, ["push"], True)

@@ -10,6 +10,7 @@ from tests.github.proof import (
     MAIN,
     PULL,
     Proof,
+    draft,
     hook,
     open_pull,
     pull,
@@ -65,11 +66,20 @@ CODE = [
         name="that is executable",
     ),
     Proof("github.git.createRef", lambda gh: acting(gh).create_git_ref("refs/heads/a/b", sha_of(gh, "main"))),
-    Proof("github.git.updateRef", lambda gh: acting(gh).get_git_ref("heads/main").edit(sha_of(gh, "plan"))),
+    Proof(
+        "github.git.updateRef", lambda gh: acting(gh).get_git_ref("heads/main").edit(sha_of(gh, "plan")), COMPENSATED
+    ),
     Proof(
         "github.git.deleteRef",
         lambda gh: acting(gh).get_git_ref("heads/plan").delete(),
         prepare=open_pull,
+    ),
+    Proof(
+        "github.git.deleteRef",
+        lambda gh: acting(gh).get_git_ref("tags/v0").delete(),
+        COMPENSATED,
+        prepare=release,
+        name="of a release",
     ),
 ]
 
@@ -134,6 +144,19 @@ RELEASES = [
         prepare=release,
     ),
     Proof(
+        "github.repos.updateRelease",
+        lambda gh: raw(gh, "PATCH", f"{HR}/releases/{draft(gh).id}", {"body": "Other words"}),
+        prepare=lambda gh: acting(gh).create_git_release("v1", "One", "First", draft=True),
+        name="that is a draft",
+    ),
+    Proof(
+        "github.repos.updateRelease",
+        lambda gh: raw(gh, "PATCH", f"{HR}/releases/{acting(gh).get_release('v0').id}", {"draft": True}),
+        COMPENSATED,
+        prepare=lambda gh: (release(gh), acting(gh).create_git_release("v1", "One", "First")),
+        name="that is not the latest",
+    ),
+    Proof(
         "github.repos.uploadReleaseAsset",
         lambda gh: acting(gh).get_release("v0").upload_asset(__file__, "Source", "text/x-python"),
         COMPENSATED,
@@ -150,6 +173,14 @@ RELEASES = [
         COMPENSATED,
         (HISTORY, r"repos\.acme/hr\.releases\.\d+"),
         prepare=release,
+    ),
+    Proof(
+        "github.repos.deleteRelease",
+        lambda gh: acting(gh).get_release("v0").delete_release(),
+        COMPENSATED,
+        (HISTORY, r"repos\.acme/hr\.releases\.100[35]"),
+        prepare=lambda gh: (release(gh), acting(gh).create_git_release("v1", "One", "First")),
+        name="that is not the latest",
     ),
 ]
 

@@ -147,8 +147,6 @@ CREATED: dict[str, tuple[str, Edit]] = {
     "a pull request": ("/pulls$", lambda gh: acting(gh).create_pull(base="main", head="plan", title="Mine")),
     "a release": ("/releases$", lambda gh: acting(gh).create_git_release("v1", "Mine", "", draft=True)),
     "a repository": ("/repos$", lambda gh: gh.get_user().create_repo("mine")),
-    "a repository of an organisation": ("/repos$", lambda gh: gh.get_organization("acme").create_repo("mine")),
-    "a webhook": ("/hooks$", lambda gh: acting(gh).create_hook("web", {"url": "https://example.com"}, ["push"])),
     "a comment on a commit": (
         "/comments$",
         lambda gh: acting(gh).get_commit(acting(gh).get_git_ref("heads/main").object.sha).create_comment("Mine"),

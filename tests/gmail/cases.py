@@ -144,6 +144,24 @@ CASES = [
         name="not from the inbox",
     ),
     Case(
+        "users.messages.trash",
+        lambda s, name: messages(s).trash(userId="me", id=name).execute(),
+        prepare=lambda s: put(s, "UNREAD", "SPAM"),
+        name="from the spam",
+    ),
+    Case(
+        "users.messages.modify",
+        lambda s, name: messages(s).modify(userId="me", id=name, body={"addLabelIds": ["TRASH"]}).execute(),
+        prepare=lambda s: put(s, "UNREAD", "INBOX"),
+        name="into the trash, out of the inbox",
+    ),
+    Case(
+        "users.messages.batchModify",
+        lambda s, kept: messages(s).batchModify(userId="me", body={"ids": kept, "addLabelIds": ["SPAM"]}).execute(),
+        prepare=lambda s: [put(s, "INBOX"), put(s)],
+        name="into the spam, out of the inbox",
+    ),
+    Case(
         "users.messages.untrash",
         lambda s, name: messages(s).untrash(userId="me", id=name).execute(),
         prepare=lambda s: put(s, "UNREAD", "TRASH"),
@@ -214,6 +232,18 @@ CASES = [
         "users.threads.trash",
         lambda s, kept: threads(s).trash(userId="me", id=kept[0]).execute(),
         prepare=lambda s: put_thread(s, ("UNREAD", "INBOX"), ("SENT",), ("TRASH",)),
+    ),
+    Case(
+        "users.threads.trash",
+        lambda s, kept: threads(s).trash(userId="me", id=kept[0]).execute(),
+        prepare=lambda s: put_thread(s, ("SPAM",), ("SENT",)),
+        name="from the spam",
+    ),
+    Case(
+        "users.threads.modify",
+        lambda s, kept: threads(s).modify(userId="me", id=kept[0], body={"addLabelIds": ["TRASH"]}).execute(),
+        prepare=lambda s: put_thread(s, ("INBOX",), ("SENT",)),
+        name="into the trash",
     ),
     Case(
         "users.threads.untrash",
@@ -297,6 +327,19 @@ CASES = [
             .execute()
         ),
         name="turned off",
+    ),
+    Case(
+        "users.settings.updateVacation",
+        lambda s, _: (
+            settings(s)
+            .updateVacation(userId="me", body={"enableAutoReply": True, "responseSubject": "Gone for good"})
+            .execute()
+        ),
+        prepare=lambda s: (
+            settings(s).updateVacation(userId="me", body={"enableAutoReply": True, "responseSubject": "Away"}).execute()
+        ),
+        outcome=COMPENSATED,
+        name="other words",
     ),
     Case(
         "users.settings.updateImap",

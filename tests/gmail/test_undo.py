@@ -15,6 +15,7 @@ from google.oauth2.credentials import Credentials
 
 import agentguard
 from agentguard import Outcome
+from agentguard.calls import matches
 from tests.boxes import Box
 from tests.gmail.cases import CASES, Case, messages, settings
 from tests.gmail.world import TOKEN, bytes_of, draft, label, mail, put, put_thread, service_at
@@ -121,6 +122,28 @@ def test_a_draft_that_somebody_changed_is_not_deleted(box: Box, service: Any, se
     assert [o.outcome for o in report.outcomes] == [Outcome.CONFLICT]
     assert len(box.snapshot()["drafts"]) == 1
     assert not box.requests("DELETE")
+
+
+def test_a_draft_update_whose_mail_cannot_be_read_claims_nothing_about_the_draft() -> None:
+    steps: Any = gmail.guarded["users.drafts.update"].handler("me", "r1", {"raw": "!"})
+    next(steps)
+    way_back = steps.send({"id": "r1", "message": {"raw": mail("Old")}})
+    theirs = gmail.views["draft"]({"message": {"raw": mail("Theirs")}})
+    assert not matches(way_back.left, theirs)
+
+
+def test_a_label_on_more_messages_than_are_noted_down_says_so(
+    box: Box, service: Any, session: agentguard.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentguard_connectors.gmail.labels.PAGES", 2)
+    monkeypatch.setattr("agentguard_connectors.gmail.labels.PAGE", 2)
+    name = label(service, "Big")
+    for _ in range(5):
+        put(service, name)
+    report = undone(service, session, lambda s: s.users().labels().delete(userId="me", id=name).execute())
+    (result,) = report.outcomes
+    assert result.outcome is Outcome.IRREVERSIBLE
+    assert "more than 4 messages had the label" in result.detail
 
 
 def test_a_label_that_somebody_else_changed_too_is_left_alone_and_others_survive(

@@ -211,6 +211,35 @@ def test_the_approver_sees_the_mail_and_not_base64(box: Box, service: Any, ledge
     assert (shown["to"], shown["subject"], shown["text"]) == ("new.hire@example.org", "Hello", "The text")
 
 
+MANY = ", ".join(f"person{at}@example.org" for at in range(10))
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda s, _: messages(s).send(userId="me", body={"raw": mail(to=MANY)}).execute(),
+        lambda s, _: messages(s).send(userId="me", body={"raw": mail(Cc=MANY)}).execute(),
+        lambda s, made: s.users().drafts().send(userId="me", body={"id": made}).execute(),
+        lambda s, _: messages(s).delete(userId="me", id="18c0ffee99999999").execute(),
+        lambda s, _: (
+            s.users()
+            .settings()
+            .filters()
+            .create(userId="me", body={"criteria": {"from": "a@b.example"}, "action": {"forward": "x@y.example"}})
+            .execute()
+        ),
+    ],
+    ids=["to many", "copies to many", "a draft to many", "deleted for good", "a filter that forwards"],
+)
+def test_a_person_is_asked_first(box: Box, service: Any, ledger: Path, do: Any) -> None:
+    made = draft(service, to=MANY)
+    session = agentguard.session(agent="a", intent="i", ledger=ledger)
+    sent = len(box.requests("POST", "DELETE"))
+    with pytest.raises(agentguard.ApprovalRequired, match="high risk"):
+        do(agentguard.wrap(service, session), made)
+    assert len(box.requests("POST", "DELETE")) == sent
+
+
 # When the answer was lost
 
 

@@ -89,6 +89,44 @@ def test_a_lost_creation_is_found(box: Box, plain: Any, api: agentguard.Connecto
     assert box.snapshot()["notes"] == {}
 
 
+def test_a_lost_creation_is_not_taken_for_something_older(
+    box: Box, plain: Any, api: agentguard.Connector, ledger: Path
+) -> None:
+    plain.post(f"{box.url}/v1/notes", json={"title": "one", "body": "somebody else's"})
+    before = box.snapshot()
+    box.fault("drop_before")
+    session = agentguard.session(agent="a", intent="b", ledger=ledger)
+    with pytest.raises((httpx.TransportError, requests.ConnectionError)):
+        agentguard.wrap(plain, session, api).post(f"{box.url}/v1/notes", json={"title": "one"})
+    assert [r.outcome for r in session.rollback().outcomes] == [Outcome.IN_DOUBT]
+    assert box.snapshot() == before
+
+
+def test_a_lost_creation_is_found_beside_something_older(
+    box: Box, plain: Any, api: agentguard.Connector, ledger: Path
+) -> None:
+    plain.post(f"{box.url}/v1/notes", json={"title": "one", "body": "somebody else's"})
+    before = box.snapshot()["notes"]
+    box.fault("drop_after")
+    session = agentguard.session(agent="a", intent="b", ledger=ledger)
+    with pytest.raises((httpx.TransportError, requests.ConnectionError)):
+        agentguard.wrap(plain, session, api).post(f"{box.url}/v1/notes", json={"title": "one"})
+    assert [r.outcome for r in session.rollback().outcomes] == [Outcome.RESTORED]
+    assert box.snapshot()["notes"] == before
+
+
+def test_a_field_that_cannot_be_read_is_not_said_to_be_restored(
+    box: Box, plain: Any, api: agentguard.Connector, ledger: Path
+) -> None:
+    plain.post(f"{box.url}/v1/notes", json={"title": "one", "body": "old"})
+    session = agentguard.session(agent="a", intent="b", ledger=ledger)
+    agentguard.wrap(plain, session, api).patch(f"{box.url}/v1/notes/1", json={"body": "new", "password": "new one"})
+    (result,) = session.rollback().outcomes
+    assert result.outcome is Outcome.IRREVERSIBLE
+    assert "password cannot be put back" in result.detail
+    assert box.snapshot()["notes"]["1"]["body"] == "old"
+
+
 def test_a_declared_delete_without_an_undo_asks_and_says_so(
     box: Box, plain: Any, api: agentguard.Connector, ledger: Path
 ) -> None:
@@ -157,6 +195,10 @@ MISTAKES: list[tuple[str, str]] = [
     ('name = "x"\n[[routes]]\ncall = "POST /a"\nlook = "GET /a"', "look goes with undo"),
     ('name = "x"\n[[routes]]\ncall = "POST /a"\neffect = "reversible"', "needs undo or restore"),
     ('name = "x"\n[[routes]]\ncall = "POST /a"\nundo = "DELETE /a"\nrestore = "GET /a"', "exclude each other"),
+    (
+        'name = "x"\n[[routes]]\ncall = "POST /a"\nundo = "DELETE /a"\nlook = "DELETE /a"',
+        "look is 'DELETE /a', and DELETE is no read",
+    ),
     ("name = ", "Invalid value"),
 ]
 

@@ -44,7 +44,8 @@ def test_every_method_of_the_sdk_is_in_the_table() -> None:
 
 def test_every_operation_of_the_table_is_in_the_sdk() -> None:
     reached = {match.operation.name for site in SITES if (match := found(*site[:2]))}
-    assert hubspot.table.by_name.keys() - reached == set()
+    # The account's number is read with a request of our own.
+    assert hubspot.table.by_name.keys() - reached == {"account_info.details"}
 
 
 def test_a_method_is_a_read_if_and_only_if_it_changes_nothing() -> None:

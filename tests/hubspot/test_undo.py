@@ -214,6 +214,22 @@ def test_another_process_takes_it_back(hubspot_box: Box, client: HubSpot, sessio
     assert hubspot_box.snapshot() == before
 
 
+def test_a_token_of_another_account_takes_nothing_back(
+    hubspot_box: Box, client: HubSpot, session: Any, ledger: Path
+) -> None:
+    made = wrap(client, session).crm.contacts.basic_api.create({"properties": {"email": "new@example.test"}})
+    before = hubspot_box.snapshot()
+    hubspot_box.fault("status_before", "GET", "/account-info/", status=200, body={"portalId": 1})
+    hubspot_box.fault(
+        "status_before", "GET", f"/contacts/{made.id}$", status=404, body={"category": "OBJECT_NOT_FOUND"}
+    )
+    other = HubSpot(access_token=TOKEN, host=hubspot_box.url, base_url=hubspot_box.url)
+    report = load(session.id, ledger=ledger, clients={"hubspot": other}).rollback()
+    assert [result.outcome for result in report.outcomes] == [Outcome.FAILED]
+    assert "account 4711" in report.outcomes[0].detail
+    assert hubspot_box.snapshot() == before
+
+
 def test_what_changed_nothing_has_nothing_to_undo(hubspot_box: Box, client: HubSpot, session: Any) -> None:
     linked(BILLING)(client)
     guarded = wrap(client, session)

@@ -116,6 +116,35 @@ def test_what_the_agent_did_to_its_own_page_is_taken_back_before_the_page(box: B
     assert {one.outcome for one in report.outcomes} == {Outcome.COMPENSATED, Outcome.RESTORED}
 
 
+@pytest.mark.parametrize("parent", [{"page_id": HANDBOOK}, {"data_source_id": TASKS_SOURCE}], ids=["page", "row"])
+def test_a_new_page_into_which_somebody_wrote_is_left_alone(
+    box: Box, notion: Any, ada: Any, session: Any, parent: Any
+) -> None:
+    name = "title" if "page_id" in parent else "Name"
+    made = agentguard.wrap(notion, session).pages.create(parent=parent, properties={name: title("Plan")})
+    ada.blocks.children.append(made["id"], children=[paragraph("My notes")])
+    sent = writes(box)
+    assert outcome(session)[0] is Outcome.CONFLICT
+    assert writes(box) == sent
+
+
+def test_a_new_block_below_which_somebody_wrote_is_left_alone(box: Box, notion: Any, ada: Any, session: Any) -> None:
+    guarded = agentguard.wrap(notion, session)
+    made = guarded.blocks.children.append(TEAM, children=[paragraph("Plan")])["results"][0]["id"]
+    ada.blocks.children.append(made, children=[paragraph("My notes")])
+    sent = writes(box)
+    assert outcome(session)[0] is Outcome.CONFLICT
+    assert writes(box) == sent
+
+
+def test_a_new_block_below_which_the_session_wrote_goes_with_it(box: Box, notion: Any, session: Any) -> None:
+    guarded = agentguard.wrap(notion, session)
+    made = guarded.blocks.children.append(TEAM, children=[paragraph("Plan")])["results"][0]["id"]
+    guarded.blocks.children.append(made, children=[paragraph("More")])
+    report = session.rollback()
+    assert [one.outcome for one in report.outcomes] == [Outcome.COMPENSATED] * 2, str(report)
+
+
 def test_a_comment_with_a_reply_is_not_deleted(box: Box, notion: Any, ada: Any, session: Any) -> None:
     made = agentguard.wrap(notion, session).comments.create(parent={"page_id": HANDBOOK}, rich_text=text("Done?"))
     ada.comments.create(discussion_id=made["discussion_id"], rich_text=text("Not yet"))
@@ -123,6 +152,41 @@ def test_a_comment_with_a_reply_is_not_deleted(box: Box, notion: Any, ada: Any, 
     assert outcome(session)[0] is Outcome.CONFLICT
     assert writes(box) == sent
     assert len(box.snapshot()["comments"]) == 3
+
+
+@pytest.mark.parametrize("where", [{"parent": {"page_id": HANDBOOK}}, {"discussion_id": THREAD}], ids=["new", "reply"])
+def test_a_comment_whose_discussion_was_resolved_is_not_said_to_be_gone(
+    box: Box, notion: Any, session: Any, where: Any
+) -> None:
+    made = agentguard.wrap(notion, session).comments.create(rich_text=text("Done?"), **where)
+    box.seed(resolved=[made["discussion_id"]])
+    sent = writes(box)
+    result, detail = outcome(session)
+    assert result is Outcome.CONFLICT
+    assert "resolved" in detail
+    assert writes(box) == sent
+    assert made["id"] in box.snapshot()["comments"]
+
+
+def test_a_discussion_among_more_than_one_answer_shows_is_left_alone(
+    box: Box, notion: Any, ada: Any, session: Any
+) -> None:
+    for at in range(100):
+        ada.comments.create(parent={"page_id": HANDBOOK}, rich_text=text(f"Remark {at}"))
+    made = agentguard.wrap(notion, session).comments.create(parent={"page_id": HANDBOOK}, rich_text=text("Done?"))
+    assert outcome(session)[0] is Outcome.CONFLICT
+    assert made["id"] in box.snapshot()["comments"]
+
+
+@pytest.mark.parametrize("where", [{"parent": {"page_id": HANDBOOK}}, {"discussion_id": THREAD}], ids=["new", "reply"])
+def test_a_comment_that_the_session_made_and_deleted_is_not_said_again(
+    box: Box, notion: Any, session: Any, where: Any
+) -> None:
+    guarded = agentguard.wrap(notion, session)
+    guarded.comments.delete(guarded.comments.create(rich_text=text("Done?"), **where)["id"])
+    report = session.rollback()
+    assert [one.outcome for one in report.outcomes] == [Outcome.ALREADY_UNDONE] * 2, str(report)
+    assert list(box.snapshot()["comments"]) == [REMARK]
 
 
 def test_a_reply_is_deleted_whatever_was_said_after_it(box: Box, notion: Any, ada: Any, session: Any) -> None:

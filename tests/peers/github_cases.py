@@ -201,6 +201,7 @@ CODE = [
         "github.git.updateRef",
         lambda c, _: raw(c, "PATCH", "/git/refs/heads/topic", sha=head_of(c, "main"), force=True),
         branch,
+        Outcome.COMPENSATED,
     ),
     Case("github.git.deleteRef", lambda c, _: raw(c, "DELETE", "/git/refs/heads/topic"), branch),
     Case(

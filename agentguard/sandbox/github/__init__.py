@@ -224,7 +224,11 @@ class GitHub(Repos, Releases, Talk, Notes, Orgs):
 
 
 def untimed(value: Any) -> Any:
-    """A copy of *value* without the times of the last change, which every change and every undo moves on."""
+    """A copy of *value* without the times of the last change, which every change and every undo moves on.
+
+    Nor the time of a reaction: one that is made again is from another second, or by chance from the same.
+    """
     if isinstance(value, dict):
-        return {k: untimed(v) for k, v in value.items() if k not in ("updated_at", "closed_at")}
+        times = ("updated_at", "closed_at", *(("created_at",) if "content" in value else ()))
+        return {k: untimed(v) for k, v in value.items() if k not in times}
     return [untimed(one) for one in value] if isinstance(value, list) else value

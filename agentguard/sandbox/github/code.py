@@ -183,6 +183,9 @@ class Code(Base):
         for issue in repo["issues"].values():
             if issue.get("pull") and name == f"refs/heads/{issue['pull']['head']}" and issue["state"] == "open":
                 issue.update(state="closed", closed_at=self.now())
+        for release in repo["releases"].values():
+            if name == f"refs/tags/{release['tag_name']}":
+                release.update(draft=True, latest=False)
         self.event(call, repo, "ref deleted", ref=name)
         return Reply(204)
 

@@ -116,14 +116,14 @@ class Notes(Code):
         names = ("url", "forks_url", "commits_url", "git_pull_url", "git_push_url", "html_url", "comments_url")
         files = {name: {"filename": name, "size": len(f["content"]), **f} for name, f in gist["files"].items()}
         user = shapes.user(self.url, self.state["users"][gist["owner"]])
-        return {**gist, **dict.fromkeys(names, here), "files": files, "owner": user, "user": None, "comments": 0}
+        return {**gist, **dict.fromkeys(names, here), "files": files, "owner": user, "user": None}
 
     @route("POST", "/gists")
     def create_gist(self, call: Incoming) -> Reply:
         given = fields(call, "description", "public", required=("files",))
         gist: Data = {"id": f"{self.next_id():032x}", "owner": self.login(call), "files": given["files"]}
         gist |= {"description": given.get("description"), "public": given.get("public", False)}
-        gist |= {"created_at": self.now(), "updated_at": self.now()}
+        gist |= {"created_at": self.now(), "updated_at": self.now(), "comments": 0}
         self.state["gists"][gist["id"]] = gist
         self.effect("gist created", id=gist["id"])
         return Reply(201, self.show_gist(gist))

@@ -195,7 +195,18 @@ class Pulls(Issues, Code):
         url = self.url_of(repo)
         here = f"{url}/pulls/comments/{comment['id']}"
         pull = f"{url}/pulls/{comment['pull']}"
-        names = ("id", "body", "path", "line", "side", "commit_id", "created_at", "updated_at")
+        names = (
+            "id",
+            "body",
+            "path",
+            "line",
+            "side",
+            "commit_id",
+            "start_line",
+            "start_side",
+            "created_at",
+            "updated_at",
+        )
         return {
             **{name: comment[name] for name in names},
             "node_id": f"PRRC_{comment['id']}",
@@ -235,6 +246,8 @@ class Pulls(Issues, Code):
             **{name: given[name] for name in ("body", "path", "commit_id")},
             "line": given.get("line", given.get("position")),
             "side": given.get("side", "RIGHT"),
+            "start_line": given.get("start_line"),
+            "start_side": given.get("start_side"),
             "id": self.next_id(),
             "pull": issue["number"],
             "user": self.login(call),

@@ -25,12 +25,17 @@ class Releases(Code):
         return shapes.release(self.url_of(repo), release, self.user(release["author"]))
 
     def apply_release(self, repo: Data, release: Data, given: Data) -> None:
+        newly = release["draft"] or not release["published_at"]
         release.update({name: given[name] for name in FIELDS if given.get(name) is not None})
         for other in repo["releases"].values():
             if other is not release and other["tag_name"] == release["tag_name"] and not other["draft"]:
                 raise invalid("Release", "tag_name", "already_exists")
         if release["draft"]:
             return
+        if not release["prerelease"] and given.get("make_latest", "true" if newly else "false") == "true":
+            for other in repo["releases"].values():
+                other["latest"] = False
+            release["latest"] = True
         release["published_at"] = release["published_at"] or self.now()
         tag = f"refs/tags/{release['tag_name']}"
         if tag not in repo["refs"]:
@@ -56,6 +61,7 @@ class Releases(Code):
             "draft": False,
             "assets": {},
             "prerelease": False,
+            "latest": False,
         }
         self.apply_release(repo, release, given)
         repo["releases"][str(release["id"])] = release
@@ -70,6 +76,14 @@ class Releases(Code):
                 return Reply(200, self.show_release(repo, release))
         raise missing()
 
+    @route("GET", f"{RELEASES}/latest")
+    def get_latest_release(self, call: Incoming) -> Reply:
+        repo = self.repo(call)
+        found = [r for r in repo["releases"].values() if not r["draft"] and not r["prerelease"]]
+        if not found:
+            raise missing()
+        return Reply(200, self.show_release(repo, max(found, key=lambda r: (r["latest"], r["created_at"], r["id"]))))
+
     @route("GET", f"{RELEASES}/{{release}}")
     def get_release(self, call: Incoming) -> Reply:
         repo = self.repo(call)
@@ -79,7 +93,10 @@ class Releases(Code):
     def update_release(self, call: Incoming) -> Reply:
         repo = self.repo(call, "write")
         release = self.release(call, repo)
-        self.apply_release(repo, release, fields(call, *FIELDS, *OTHER))
+        given = fields(call, *FIELDS, *OTHER)
+        if release["draft"] and not given.get("tag_name"):
+            release["tag_name"] = f"untagged-{release['id']:020x}"
+        self.apply_release(repo, release, given)
         self.event(call, repo, "release edited", id=release["id"])
         return Reply(200, self.show_release(repo, release))
 

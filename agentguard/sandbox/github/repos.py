@@ -13,6 +13,7 @@ REPO = "/repos/{owner}/{repo}"
 ROLES = {"pull": "read", "push": "write", **{level: level for level in LEVELS}}
 EMPTY: Data = {
     "topics": [],
+    "team_access": {},
     "labels": {},
     "milestones": {},
     "issues": {},
@@ -127,18 +128,21 @@ class Repos(Pulls):
     @route("GET", f"{REPO}/collaborators")
     def list_collaborators(self, call: Incoming) -> Reply:
         repo = self.repo(call, "write")
-        return Reply(200, self.page(call, [self.user(login) for login in repo["collaborators"]]))
+        through_teams = {} if call.query.get("affiliation") == "direct" else repo["team_access"]
+        return Reply(200, self.page(call, [self.user(login) for login in {**through_teams, **repo["collaborators"]}]))
 
     @route("GET", f"{REPO}/collaborators/{{username}}")
     def is_collaborator(self, call: Incoming) -> Reply:
-        if call["username"] not in self.repo(call)["collaborators"]:
+        repo = self.repo(call)
+        if call["username"] not in {**repo["collaborators"], **repo["team_access"]}:
             raise missing()
         return Reply(204)
 
     @route("GET", f"{REPO}/collaborators/{{username}}/permission")
     def get_permission(self, call: Incoming) -> Reply:
         repo = self.repo(call)
-        role = repo["collaborators"].get(self.person(call), "none" if repo["private"] else "read")
+        role = repo["team_access"].get(self.person(call), "none" if repo["private"] else "read")
+        role = max(role, repo["collaborators"].get(call["username"], "none"), key=("none", *LEVELS).index)
         coarse = {"triage": "read", "maintain": "write"}.get(role, role)
         user = {**self.user(call["username"]), "role_name": role}
         return Reply(200, {"permission": coarse, "role_name": role, "user": user})
@@ -147,7 +151,7 @@ class Repos(Pulls):
     def add_collaborator(self, call: Incoming) -> Reply:
         repo = self.repo(call, "admin")
         login, role = self.person(call), self.role(fields(call, "permission").get("permission", "push"))
-        if login in repo["collaborators"]:
+        if login in {**repo["collaborators"], **repo["team_access"]}:
             repo["collaborators"][login] = role
             self.event(call, repo, "collaborator changed", login=login)
             return Reply(204)

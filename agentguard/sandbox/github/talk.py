@@ -189,7 +189,9 @@ class Talk(Base):
         return found
 
     def show_milestone(self, repo: Data, milestone: Data) -> Data:
-        return shapes.milestone(self.url_of(repo), milestone, self.user(milestone["creator"]))
+        inside = [one["state"] for one in repo["issues"].values() if one["milestone"] == milestone["number"]]
+        counts = {f"{state}_issues": inside.count(state) for state in ("open", "closed")}
+        return {**shapes.milestone(self.url_of(repo), milestone, self.user(milestone["creator"])), **counts}
 
     def apply_milestone(self, repo: Data, milestone: Data, given: Data) -> None:
         for name in ("title", "description", "due_on", "state"):

@@ -89,7 +89,9 @@ class Mailbox(Service):
         self.changed(messages=[brief], messagesDeleted=[{"message": brief}])
 
     def relabel(self, message: dict[str, Any], add: list[str], remove: list[str]) -> None:
-        kept = [label for label in message["labelIds"] if label not in remove]
+        # A message is in the inbox, the spam or the trash, not in two of them.
+        elsewhere = {"INBOX", "SPAM", "TRASH"} - set(add) if {"SPAM", "TRASH"} & set(add) else set()
+        kept = [label for label in message["labelIds"] if label not in remove and label not in elsewhere]
         message["labelIds"] = kept + [label for label in dict.fromkeys(add) if label not in kept]
         message["historyId"] = self.changed(messages=[{"id": message["id"], "threadId": message["threadId"]}])
 

@@ -110,7 +110,7 @@ class Messages(Mailbox):
     @route("POST", USER + "/messages/{id}/trash")
     def trash(self, call: Incoming) -> Reply:
         message = self.message(call["id"])
-        self.relabel(message, ["TRASH"], ["INBOX"])
+        self.relabel(message, ["TRASH"], [])
         self.effect("message trashed", id=message["id"])
         return Reply(200, brief(message))
 

@@ -42,7 +42,7 @@ class Threads(Messages):
 
     @route("POST", USER + "/threads/{id}/trash")
     def trash_thread(self, call: Incoming) -> Reply:
-        return self.relabel_thread(call, ["TRASH"], ["INBOX"])
+        return self.relabel_thread(call, ["TRASH"], [])
 
     @route("POST", USER + "/threads/{id}/untrash")
     def untrash_thread(self, call: Incoming) -> Reply:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from agentguard.sandbox.server import Incoming, Refuse, Reply, Service
+from agentguard.sandbox.server import Incoming, Refuse, Reply, Service, route
 
 TOKEN = "pat-na1-5d0f8f1c-7d0e-4c57-9a53-2f3b8f7f2a11"  # noqa: S105 - the one token that this stand-in takes
+PORTAL = 4711
 CORRELATION = "aeb5f871-7f07-4993-9211-075dc63e7cbf"
 
 TYPES = {
@@ -32,6 +33,10 @@ class Base(Service):
             raise refusal(401, "INVALID_AUTHENTICATION", message)
         if call.verb in ("POST", "PUT", "PATCH") and call.raw and call.body is None:
             raise refusal(400, "VALIDATION_ERROR", "Invalid input JSON")
+
+    @route("GET", "/account-info/v3/details")
+    def details(self, call: Incoming) -> Reply:
+        return Reply(200, {"portalId": PORTAL, "accountType": "STANDARD", "timeZone": "UTC"})
 
     def not_found(self, call: Incoming) -> Reply:
         return Reply(404, b"<html><body>Error 404 Not Found</body></html>", {"content-type": "text/html"})

@@ -157,6 +157,13 @@ class Blocks(Base):
         ids = self.node(call["block_id"])["children"]
         return self.listed(call, [self.show_block(self.node(which)) for which in ids], "block")
 
+    def edited(self, call: Incoming, node: Data) -> None:
+        """Note on a page who edited its content."""
+        while node["object"] == "block" and node["parent"].get("type") in ("block_id", "page_id"):
+            node = self.node(node["parent"][node["parent"]["type"]])
+        if node["object"] == "page":
+            node["last_edited_time"], node["last_edited_by"] = self.now(), {"object": "user", "id": self.me(call)}
+
     @route("PATCH", "/v1/blocks/{block_id}/children")
     def append_children(self, call: Incoming) -> Reply:
         body = self.body(call, "after", "position", required=("children",))
@@ -166,6 +173,7 @@ class Blocks(Base):
         if made:
             del parent["children"][-len(made) :]
         self.insert(parent, made, body.get("position"), body.get("after"))
+        self.edited(call, parent)
         self.effect("blocks appended", ids=made)
         return self.listed(call, [self.show_block(self.node(which)) for which in made], "block")
 

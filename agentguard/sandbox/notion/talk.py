@@ -54,15 +54,22 @@ class Talk(Databases):
         self.effect("comment created", id=comment["id"])
         return Reply(200, comment)
 
+    def hidden(self, comment: Data) -> bool:
+        """Whether its discussion was resolved, which people do in the app: the API shows open ones only."""
+        return comment["discussion_id"] in self.state.get("resolved", ())
+
     @route("GET", "/v1/comments")
     def list_comments(self, call: Incoming) -> Reply:
         node = self.node(call.query.get("block_id"), "query.block_id")
-        comments = self.state["comments"].values()
-        return self.listed(call, [one for one in comments if node["id"] in one["parent"].values()], "comment")
+        here = [one for one in self.state["comments"].values() if node["id"] in one["parent"].values()]
+        return self.listed(call, [one for one in here if not self.hidden(one)], "comment")
 
     @route("GET", "/v1/comments/{comment_id}")
     def get_comment(self, call: Incoming) -> Reply:
-        return Reply(200, self.find("comments", call["comment_id"]))
+        comment = self.find("comments", call["comment_id"])
+        if self.hidden(comment):
+            raise missing("comment", comment["id"])
+        return Reply(200, comment)
 
     @route("PATCH", "/v1/comments/{comment_id}")
     def update_comment(self, call: Incoming) -> Reply:

@@ -149,17 +149,13 @@ def update_group(work: Work) -> dict[str, Any]:
 @method("usergroups.disable")
 def disable_group(work: Work) -> dict[str, Any]:
     found = group(work)
-    if found["date_delete"]:
-        raise fail("already_disabled")
-    found["date_delete"] = work.now()
+    found["date_delete"] = found["date_delete"] or work.now()
     return changed(work, found)
 
 
 @method("usergroups.enable")
 def enable_group(work: Work) -> dict[str, Any]:
     found = group(work)
-    if not found["date_delete"]:
-        raise fail("already_enabled")
     found["date_delete"] = 0
     return changed(work, found)
 

@@ -15,6 +15,9 @@ from agentguard.sandbox.server import Incoming, Refuse, Reply, Service, route
 from agentguard.sandbox.stripe.forms import Data, address, check, merged, parse, person, refusal
 from agentguard.sandbox.stripe.kinds import KINDS, Kind
 
+OTHERS = "acct_elsewhere"
+"""A key that holds this is one of another account, which sees and changes its own objects only."""
+
 HIDDEN = ("events",)
 """Collections that only book-keep: history is not state."""
 
@@ -28,6 +31,7 @@ class Base(Service):
     _last = 0
     _second = 0
     _place = ""
+    _account = ""
     _key: str | None = None
 
     def fresh(self) -> Data:
@@ -81,7 +85,8 @@ class Base(Service):
             raise refusal("You did not provide an API key.", status=401)
         if not key.startswith(("sk_test_", "rk_test_")):
             raise refusal(f"Invalid API Key provided: {key[:7]}***", status=401)
-        self._place = call.headers.get("stripe-account", "")
+        self._account = OTHERS if OTHERS in key else "acct_sandbox"
+        self._place = call.headers.get("stripe-account", OTHERS if OTHERS in key else "")
         if call.path.startswith("/v1/"):
             call.body = parse(call.body)
             call.query = parse(call.query)

@@ -86,6 +86,10 @@ class Desk(Base):
     def balance(self, call: Incoming) -> Reply:
         return Reply(200, {"object": "balance", "available": [], "pending": [], "livemode": False})
 
+    @route("GET", "/v1/account")
+    def account(self, call: Incoming) -> Reply:
+        return Reply(200, {"id": call.headers.get("stripe-account") or self._account, "object": "account"})
+
     @route("GET", "/v1/quotes/{id}/pdf")
     def pdf(self, call: Incoming) -> Reply:
         return Reply(200, b"%PDF-1.4 a quote", {"content-type": "application/pdf"})

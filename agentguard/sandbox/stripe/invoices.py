@@ -153,7 +153,7 @@ class Invoices(Payments):
             used = self.payment_method(method or "pm_card_visa")["id"]
             charge = self.make("charges", about, payment_method=used, amount_captured=invoice["total"])
             self.all("invoice_payments")[invoice["id"]] = charge["id"]
-        paid = {"amount_paid": invoice["total"], "amount_remaining": 0, "paid_out_of_band": out_of_band}
+        paid = {"amount_paid": invoice["total"], "amount_remaining": 0}
         invoice.update(status="paid", **paid)
         self.tell("invoice.paid", invoice)
 

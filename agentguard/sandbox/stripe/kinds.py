@@ -275,7 +275,6 @@ KINDS: dict[str, Kind] = {
         auto_advance=False,
         collection_method="charge_automatically",
         currency="usd",
-        paid_out_of_band=False,
         post_payment_credit_notes_amount=0,
         status="draft",
         total=0,

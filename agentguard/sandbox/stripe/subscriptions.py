@@ -12,6 +12,8 @@ from agentguard.sandbox.stripe.kinds import KINDS
 DROP_ITEM = {"proration_behavior": "str", "clear_usage": "bool"}
 CANCEL = {"invoice_now": "bool", "prorate": "bool", "cancellation_details": "hash", "expand": "list"}
 
+MONTH = 30 * 24 * 60 * 60
+
 
 class Subscriptions(Invoices):
     """What customers pay again and again."""
@@ -64,6 +66,10 @@ class Subscriptions(Invoices):
         if thing["status"] == "canceled" and set(given) - {"metadata"}:
             raise refusal("A canceled subscription can only update its cancellation_details and metadata.")
         before = worth(thing)
+        if "cancel_at_period_end" in given:
+            thing["cancel_at"] = thing["created"] + MONTH if given["cancel_at_period_end"] else None
+        elif "cancel_at" in given:
+            thing["cancel_at_period_end"] = False
         for wanted in given.pop("items", None) or []:
             if "id" not in wanted:
                 self.item(thing, wanted)

@@ -106,14 +106,17 @@ def create_ref(owner: str, repo: str, ref: str, sha: str) -> Handler:
     yield forward()
 
 
-@github.guards("git.updateRef", effect=Effect.REVERSIBLE, risk=Risk.MEDIUM)
+MOVED = "what runs on a push has run, and pull requests that it merged or closed stay so"
+
+
+@github.guards("git.updateRef", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=MOVED)
 def update_ref(owner: str, repo: str, ref: str, sha: str) -> Handler:
     """Move a branch or tag; it is moved back, if nobody moved it further."""
     look = ref_at(owner, repo, ref)
     before = yield look
     if before["sha"] != sha:
         way_back = undo("git.updateRef", owner=owner, repo=repo, ref=ref, sha=before["sha"], force=True)
-        yield way_back.on(look, left={"sha": sha}, back=before)
+        yield way_back.on(look, left={"sha": sha}, back=before).leaving(MOVED)
     else:
         yield unchanged()
     yield forward()
@@ -121,7 +124,7 @@ def update_ref(owner: str, repo: str, ref: str, sha: str) -> Handler:
 
 @github.guards("git.deleteRef", effect=Effect.REVERSIBLE, risk=Risk.MEDIUM)
 def delete_ref(owner: str, repo: str, ref: str) -> Handler:
-    """Delete a branch or tag; it is made again where it was, and the pull requests it closed are opened again."""
+    """Delete a branch or tag; it is made again, with the pull requests that it closed or the release of the tag."""
     look = ref_at(owner, repo, ref)
     before = yield look
     if ref.startswith("heads/"):
@@ -134,6 +137,28 @@ def delete_ref(owner: str, repo: str, ref: str) -> Handler:
                 reopen = undo("pulls.update", **where, state="open")
                 pull = read("pulls.get", **where).through("pull")
                 yield reopen.on(pull, left={"state": "closed"}, back={"state": "open", **base})
+    elif ref.startswith("tags/"):
+        yield from publish_again(owner, repo, ref.removeprefix("tags/"))
     again = undo("git.createRef", owner=owner, repo=repo, ref=f"refs/{ref}", sha=before["sha"])
     yield again.on(look, left=ABSENT, back=before)
     yield forward()
+
+
+def publish_again(owner: str, repo: str, tag: str) -> Handler:
+    """Publish the release of a tag again: GitHub makes a draft of it when its tag is deleted."""
+    where = {"owner": owner, "repo": repo}
+    release = yield read("repos.getReleaseByTag", **where, tag=tag).or_none()
+    if release is not None:
+        latest = yield from was_latest(owner, repo, release["id"])
+        look = read("repos.getRelease", **where, release_id=release["id"]).through("release")
+        publish = {"tag_name": tag, "draft": False, "make_latest": latest}
+        way_back = undo("repos.updateRelease", **where, release_id=release["id"], **publish)
+        yield way_back.on(look, left={"draft": True}, back={"draft": False, "tag_name": tag}).leaving(
+            f"the release of {tag} was a draft for a while, and people who watch are notified again"
+        )
+
+
+def was_latest(owner: str, repo: str, release_id: int) -> Finder:
+    """Whether a release is the latest one, as calls take it. One that is published becomes so unless told otherwise."""
+    latest = yield read("repos.getLatestRelease", owner=owner, repo=repo).or_none()
+    return "true" if latest is not None and latest["id"] == release_id else "false"

@@ -11,6 +11,10 @@ from agentguard_connectors.github.service import github
 
 ROLES = {"pull": "read", "push": "write", "read": "read", "write": "write"}
 INVITED = "the person was sent an invitation"
+INDIRECT = (
+    "the person had access through a team or the organisation, or was not among the first hundred collaborators; the "
+    "access of their own that they have now stays"
+)
 
 
 def collaborator_at(owner: str, repo: str, username: str) -> Read:
@@ -27,21 +31,29 @@ def add_collaborator(owner: str, repo: str, username: str, permission: str | Non
         before = yield look
         new = permission or "push"
         left, back = {"role": ROLES.get(new, new)}, {"role": before["role"]}
+        listing = read("repos.listCollaborators", **where, affiliation="direct", per_page=100)
+        direct = username.lower() in (yield listing.through("logins"))
+        if not direct:
+            # Owners, members of a team and whoever the organisation lets in are collaborators without an entry.
+            yield no_undo(INDIRECT)
         if left != back:
             way_back = undo("repos.addCollaborator", **where, username=username, permission=before["role"])
             yield way_back.on(look, left=left, back=back)
-        else:
+        elif direct:
             yield unchanged()
         yield forward()
         return
     listing = read("repos.listInvitations", **where, per_page=100).through("invitations")
-    before = {at: one for at, one in (yield listing).items() if is_for(one, username)}
+    listed = yield listing
+    before = {at: one for at, one in listed.items() if is_for(one, username)}
     if not before:
         remove = undo("repos.removeCollaborator", **where, username=username)
         yield remove.on(collaborator_at(owner, repo, username), left={"there": True}, back=ABSENT)
     made = yield forward()
     at = str(made["id"]) if isinstance(made, dict) and "id" in made else ""
-    if at and not before:
+    if at and not before and len(listed) >= 100:
+        yield no_undo("more than a hundred invitations were open, and it is not known whether this one was among them")
+    elif at and not before:
         withdraw = undo("repos.deleteInvitation", **where, invitation_id=made["id"])
         yield withdraw.on(listing, left={at: {"role": made["permissions"]}}, back={at: ABSENT}).leaving(INVITED)
     elif before and made["permissions"] != before.get(at, {}).get("role"):
@@ -55,9 +67,11 @@ def add_collaborator(owner: str, repo: str, username: str, permission: str | Non
 
 @github.finds("repos.addCollaborator")
 def find_invitation(owner: str, repo: str, username: str, since: str) -> Finder:
-    """Among the open invitations, the one to this person that was sent since."""
+    """Among the open invitations, the one to this person that we sent since."""
+    me = yield read("users.getAuthenticated").through("login")
     found = yield read("repos.listInvitations", owner=owner, repo=repo, per_page=100)
-    sent = [one for one in found if one["created_at"] >= since and (one.get("invitee") or {}).get("login")]
+    ours = [one for one in found if (one.get("inviter") or {}).get("login") == me]
+    sent = [one for one in ours if one["created_at"] >= since and (one.get("invitee") or {}).get("login")]
     return next((one for one in sent if one["invitee"]["login"].lower() == username.lower()), None)
 
 

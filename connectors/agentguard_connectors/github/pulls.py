@@ -22,10 +22,11 @@ def create_pull(owner: str, repo: str) -> Handler:
 
 @github.finds("pulls.create")
 def find_pull(owner: str, repo: str, head: str, base: str, since: str) -> Finder:
-    """There is at most one open pull request between two branches."""
+    """There is at most one open pull request between two branches, and it must be ours."""
+    me = yield read("users.getAuthenticated").through("login")
     full = head if ":" in head else f"{owner}:{head}"
     found = yield read("pulls.list", owner=owner, repo=repo, head=full, base=base, state="open")
-    return next((one for one in found if one["created_at"] >= since), None)
+    return next((one for one in found if one["user"]["login"] == me and one["created_at"] >= since), None)
 
 
 github.restores(
@@ -110,9 +111,12 @@ def delete_review_comment(owner: str, repo: str, comment_id: Json) -> Handler:
     if old["in_reply_to_id"]:
         again = undo("pulls.createReplyForReviewComment", **where, comment_id=old["in_reply_to_id"])
     else:
-        line = {"line": old["line"], "commit_id": old["commit_id"]}
+        line = {"line": old["line"], "start_line": old["start_line"], "commit_id": old["commit_id"]}
         if old["line"] is None:
-            line = {"line": old["original_line"], "commit_id": old["original_commit_id"]}
+            first = old["original_start_line"]
+            line = {"line": old["original_line"], "start_line": first, "commit_id": old["original_commit_id"]}
+        if line["start_line"]:
+            line["start_side"] = old["start_side"]
         place = {**line, "side": old["side"]} if line["line"] else {**line, "subject_type": "file"}
         kept = {name: value for name, value in place.items() if value is not None}
         again = undo("pulls.createReviewComment", **where, path=old["path"], **kept)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentguard.calls import ABSENT, Call, Effect, Finder, Handler, Json, Risk, forward, no_undo, read, unchanged, undo
-from agentguard_connectors.github.code import ref_at
+from agentguard_connectors.github.code import ref_at, was_latest
 from agentguard_connectors.github.service import github
 
 FIELDS = ("tag_name", "target_commitish", "name", "body", "draft", "prerelease")
@@ -28,9 +28,11 @@ def create_release(owner: str, repo: str, tag_name: str, target_commitish: str |
 
 @github.finds("repos.createRelease")
 def find_release(owner: str, repo: str, tag_name: str, since: str) -> Finder:
-    """Among the latest releases, drafts included, the one of this tag that was made since."""
+    """Among the latest releases, drafts included, the one of this tag that we made since."""
+    me = yield read("users.getAuthenticated").through("login")
     found = yield read("repos.listReleases", owner=owner, repo=repo, per_page=30)
-    same = [one for one in found if one["tag_name"] == tag_name and max(_times(one)) >= since]
+    ours = [one for one in found if one["author"]["login"] == me]
+    same = [one for one in ours if one["tag_name"] == tag_name and max(_times(one)) >= since]
     return same[0] if len(same) == 1 else None
 
 
@@ -46,11 +48,18 @@ def update_release(call: Call, owner: str, repo: str, release_id: Json) -> Handl
     look = read("repos.getRelease", **where).through("release")
     before = yield look
     names = [name for name in FIELDS if name in call.arguments]
+    if names and "tag_name" not in names and (before["draft"] or call.arguments.get("draft")):
+        # GitHub takes the tag away from a draft whose edit does not name it, and the undo is one as well.
+        names.append("tag_name")
     remains = []
     if before["draft"] and call.arguments.get("draft") is False:
         remains.append("it was published for a while: people who watch were notified, and a tag it made stays")
     elif call.arguments.get("tag_name") not in (None, before["tag_name"]):
         remains.append("a tag it made stays")
+    latest = {}
+    if not before["draft"] and call.arguments.get("draft"):
+        remains.append("it was a draft for a while, and people who watch are notified again")
+        latest = {"make_latest": (yield from was_latest(owner, repo, int(release_id)))}
     others = ", ".join(sorted(call.arguments.keys() - {"owner", "repo", "release_id", *FIELDS}))
     if others:
         yield no_undo(f"{others} cannot be put back")
@@ -58,8 +67,8 @@ def update_release(call: Call, owner: str, repo: str, release_id: Json) -> Handl
         yield unchanged("the call gave nothing to change")
     if names:
         old = {name: before[name] for name in names}
-        new = {name: call.arguments[name] for name in names}
-        way_back = undo("repos.updateRelease", **where, **old)
+        new = {name: call.arguments.get(name, before[name]) for name in names}
+        way_back = undo("repos.updateRelease", **where, **old, **latest)
         yield way_back.on(look, left=new, back=old, same_shape=True).leaving("; ".join(remains))
     yield forward()
 
@@ -89,6 +98,7 @@ def delete_release(owner: str, repo: str, release_id: Json) -> Handler:
     where = {"owner": owner, "repo": repo}
     before = yield read("repos.getRelease", **where, release_id=int(release_id)).through("release")
     lost = f"; its {before['files']} uploaded files are lost" if before["files"] else ""
-    again = undo("repos.createRelease", **where, **{name: before[name] for name in FIELDS})
+    latest = "false" if before["draft"] else (yield from was_latest(owner, repo, int(release_id)))
+    again = undo("repos.createRelease", **where, **{name: before[name] for name in FIELDS}, make_latest=latest)
     yield again.leaving(f"a new release with a new id and date; people who watch are notified{lost}")
     yield forward()

@@ -28,16 +28,9 @@ creates_repository("repos.createInOrg")
 
 @github.finds("repos.createForAuthenticatedUser")
 def find_own_repository(name: str, since: str) -> Finder:
-    """A name is unique among one's repositories."""
+    """A name is unique among one's repositories. In an organisation it says nothing about who made it: no finder."""
     me = yield read("users.getAuthenticated").through("login")
     found = yield read("repos.get", owner=me, repo=name).or_none()
-    return found if found and found["created_at"] >= since else None
-
-
-@github.finds("repos.createInOrg")
-def find_repository(org: str, name: str, since: str) -> Finder:
-    """A name is unique in an organisation."""
-    found = yield read("repos.get", owner=org, repo=name).or_none()
     return found if found and found["created_at"] >= since else None
 
 
@@ -91,14 +84,6 @@ github.creates(
     remains="events that were delivered meanwhile",
     summary="Make a webhook; it is deleted. What it delivered in the meantime has left.",
 )
-
-
-@github.finds("repos.createWebhook")
-def find_webhook(owner: str, repo: str, config: dict[str, Json], since: str) -> Finder:
-    """The webhook to the same address that was made since. GitHub refuses a second one for the same events."""
-    found = yield read("repos.listWebhooks", owner=owner, repo=repo, per_page=100)
-    same = [one for one in found if one["config"].get("url") == config["url"] and one["created_at"] >= since]
-    return same[0] if len(same) == 1 else None
 
 
 @github.guards("repos.updateWebhook", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains="a secret cannot be restored")

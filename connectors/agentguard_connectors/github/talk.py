@@ -62,11 +62,13 @@ def reacts(what: str, key: str) -> None:
         before = yield look
         made = yield forward()
         at = str(made["id"])
-        if at not in before["ids"]:
-            away = undo(deleting, **where, reaction_id=made["id"])
-            yield away.on(look, left={"ids": {at: content}}, back={"ids": {at: ABSENT}})
-        else:
+        if at in before["ids"]:
             yield unchanged("the reaction was there before")
+        elif before["complete"]:
+            away = undo(deleting, **where, reaction_id=made["id"])
+            yield away.on(look, left={"ids": {at: content}}, back={"complete": True, "ids": {at: ABSENT}})
+        else:
+            yield no_undo("there were more than a hundred of its kind, and it is not known whether it was there before")
 
     @github.guards(deleting, effect=Effect.COMPENSABLE, remains="the reaction has a new id")
     def delete(owner: str, repo: str, reaction_id: Json, **given: Json) -> Handler:
@@ -97,12 +99,14 @@ def label_at(owner: str, repo: str, name: str) -> Read:
 
 
 @github.guards("issues.createLabel", effect=Effect.REVERSIBLE)
-def create_label(owner: str, repo: str, name: str) -> Handler:
+def create_label(owner: str, repo: str, name: str, color: str | None, description: str | None) -> Handler:
     """Make a label; it is deleted."""
     look = label_at(owner, repo, name)
     if (yield look.or_none()) is None:
         way_back = undo("issues.deleteLabel", owner=owner, repo=repo, name=name)
-        yield way_back.on(look, left={"name": name}, back=ABSENT, same_shape=True)
+        given = {"color": color and color.lower(), "description": description}
+        left = {"name": name, **{key: value for key, value in given.items() if value is not None}}
+        yield way_back.on(look, left=left, back=ABSENT, same_shape=True)
     else:
         yield unchanged("a label of this name was there before")
     yield forward()
@@ -164,8 +168,8 @@ github.creates(
     undone_by="issues.deleteMilestone",
     key={"milestone_number": "number"},
     by="issues.getMilestone",
-    view="milestone",
-    summary="Make a milestone; it is deleted. Its number is used up.",
+    view="new_milestone",
+    summary="Make a milestone; it is deleted, unless there are open issues in it. Its number is used up.",
 )
 github.restores(
     "issues.updateMilestone",
@@ -177,11 +181,13 @@ github.restores(
 
 @github.finds("issues.createMilestone")
 def find_milestone(owner: str, repo: str, title: str, since: str) -> Finder:
-    """A milestone's title is unique in its repository."""
+    """A milestone's title is unique in its repository; somebody else may have made it."""
+    me = yield read("users.getAuthenticated").through("login")
     found = yield read("issues.listMilestones", owner=owner, repo=repo, state="all", direction="desc", per_page=PAGE)
     if len(found) == PAGE and not any(one["title"] == title for one in found):
         raise KeyError("more milestones than one page holds")
-    return next((one for one in found if one["title"] == title and one["created_at"] >= since), None)
+    ours = [one for one in found if one["creator"]["login"] == me and one["created_at"] >= since]
+    return next((one for one in ours if one["title"] == title), None)
 
 
 @github.guards("issues.deleteMilestone", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains="it has a new number")

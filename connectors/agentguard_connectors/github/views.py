@@ -50,7 +50,10 @@ def comment(answer: Json) -> Json:
 @github.view
 def whole_comment(answer: Json) -> Json:
     """What is needed to say it again."""
-    names = ("path", "line", "side", "commit_id", "original_line", "original_commit_id", "in_reply_to_id")
+    names = (
+        *("path", "line", "side", "start_line", "start_side", "commit_id", "in_reply_to_id"),
+        *("original_line", "original_start_line", "original_commit_id"),
+    )
     parent = answer.get("issue_url") or answer.get("pull_request_url") or "/0"
     return {"body": answer["body"], "on": int(parent.rsplit("/", 1)[1]), **{n: answer.get(n) for n in names}}
 
@@ -69,9 +72,16 @@ def milestone(answer: Json) -> Json:
 
 
 @github.view
+def new_milestone(answer: Json) -> Json:
+    """What shows that nobody has begun to use a new milestone."""
+    return {**milestone(answer), "open_issues": answer["open_issues"]}
+
+
+@github.view
 def reactions(answer: Json) -> Json:
-    """A list of reactions: what, by their ids, and who."""
+    """A list of reactions: what, by their ids, and who, and whether these are all."""
     return {
+        "complete": len(answer) < 100,
         "ids": {str(one["id"]): one["content"] for one in answer},
         "people": {one["user"]["login"]: True for one in answer if one.get("user")},
         "by": {str(one["id"]): one["user"]["login"] for one in answer if one.get("user")},
@@ -239,9 +249,15 @@ def commit_comment(answer: Json) -> Json:
 
 @github.view
 def gist(answer: Json) -> Json:
-    """A gist: its text by file, and its description."""
+    """A gist: its text by file, its description, and how many comments others have made."""
     files = {name: file["content"] for name, file in answer["files"].items()}
-    return {"files": files, "description": answer["description"] or ""}
+    return {"files": files, "description": answer["description"] or "", "comments": answer["comments"]}
+
+
+@github.view
+def logins(answer: Json) -> Json:
+    """Who is in a list of people."""
+    return {one["login"].lower(): True for one in answer}
 
 
 @github.view

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from agentguard.calls import ABSENT, Effect, Finder, Handler, Json, Read, Risk, forward, read, undo
 from agentguard_connectors.gmail.codec import REMAKES
-from agentguard_connectors.gmail.mail import content, summary
+from agentguard_connectors.gmail.mail import content, summary, to_raw
 from agentguard_connectors.gmail.removing import DRAFT_REMAINS
 from agentguard_connectors.gmail.sending import REMAINS, by_message_id, correcting, with_id
 from agentguard_connectors.gmail.service import gmail
 
 NEW_MESSAGE = "the message inside the draft has a new id, as after every change of a draft"
+
+
+EMPTY = content(to_raw(b"\r\n"))
+"""What a draft says that was given no mail, or one that cannot be read: nothing, and not whatever it may be."""
 
 
 @gmail.view
@@ -33,8 +37,10 @@ def create(userId: str, message: Json) -> Handler:  # noqa: N803 - Gmail's name 
     raw, mail = with_id(given.get("raw"))
     made = yield forward() if mail is None else forward().changing(message={**given, "raw": raw}, mail=mail)
     look = looking_at(userId, made["id"]).through("draft")
+    # A pattern without a field would hold for whatever somebody else makes of the draft.
+    left = {"mail": content(raw)} if content(raw) else (yield look)
     way_back = undo("users.drafts.delete", userId=userId, id=made["id"])
-    yield way_back.on(look, left={"mail": content(raw)}, back=ABSENT)
+    yield way_back.on(look, left=left, back=ABSENT)
 
 
 @gmail.finds("users.drafts.create")
@@ -52,7 +58,7 @@ def update(userId: str, id: str, message: Json) -> Handler:  # noqa: A002, N803 
     """Replace what a draft says; the old content comes back."""
     old = yield looking_at(userId, id)
     kept = {name: old["message"][name] for name in ("raw", "threadId") if name in old["message"]}
-    before, after = content(kept.get("raw")), content((message or {}).get("raw"))
+    before, after = content(kept.get("raw")), content((message or {}).get("raw")) or EMPTY
     look = looking_at(userId, id).through("draft")
     way_back = undo("users.drafts.update", userId=userId, id=id, message=kept)
     yield way_back.on(look, left={"mail": after}, back={"mail": before}).leaving(NEW_MESSAGE)

@@ -18,6 +18,7 @@ from agentguard.calls import (
     Risk,
     Undo,
     forward,
+    no_undo,
     read,
     unchanged,
     undo,
@@ -29,8 +30,8 @@ from agentguard_connectors.gmail.service import gmail
 FIELDS = ("name", "labelListVisibility", "messageListVisibility", "color")
 NEW_ID = "the label has a new id, which filters and programs that used the old one do not know"
 FILTERED = "mail that arrived meanwhile went through the filter"
-PAGES = 20
-"""How many pages of 500 messages are noted down before a label is deleted."""
+PAGES, PAGE = 20, 500
+"""How many pages of how many messages are noted down before a label is deleted."""
 
 
 @gmail.view
@@ -108,12 +109,14 @@ def delete(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
     token: dict[str, Json] = {}
     for _page in range(PAGES):
         page = yield read(
-            "users.messages.list", userId=userId, labelIds=[id], includeSpamTrash=True, maxResults=500, **token
+            "users.messages.list", userId=userId, labelIds=[id], includeSpamTrash=True, maxResults=PAGE, **token
         )
         messages += [message["id"] for message in page.get("messages") or ()]
         if not page.get("nextPageToken"):
             break
         token = {"pageToken": page["nextPageToken"]}
+    else:
+        yield no_undo(f"more than {len(messages)} messages had the label: the others do not get it again")
     # The last one registered is the first to be run: the label has to be there before messages can get it.
     for start in range(0, len(messages), 1000):
         some = messages[start : start + 1000]

@@ -25,6 +25,7 @@ from agentguard.calls import forward as go
 from agentguard_connectors.gmail.sending import by_message_id, sending
 from agentguard_connectors.gmail.service import gmail
 
+PLACES = ("INBOX", "SPAM", "TRASH")
 IN_TRASH = "the message is in the trash, where Gmail keeps it for 30 days"
 
 
@@ -40,10 +41,15 @@ def relabelled(before: Json, add: Json, remove: Json) -> tuple[list[str], list[s
     return added, removed
 
 
-def label_patterns(added: list[str], removed: list[str]) -> tuple[Json, Json]:
+def moved(before: Json, added: list[str], removed: list[str]) -> list[str]:
+    """The place that a message may lose, unasked, to the one that it is *added* to: it is in one of them at a time."""
+    return [p for p in PLACES if p in before and p not in removed] if set(PLACES) & set(added) else []
+
+
+def label_patterns(added: list[str], removed: list[str], lost: list[str]) -> tuple[Json, Json]:
     """What `labels` shows after a change, and before it."""
     left = {label: there for labels, there in ((added, True), (removed, ABSENT)) for label in labels}
-    back = {label: there for labels, there in ((added, ABSENT), (removed, True)) for label in labels}
+    back = {label: there for labels, there in ((added, ABSENT), (removed, True), (lost, True)) for label in labels}
     return left, back
 
 
@@ -53,10 +59,11 @@ def beside_labels(call: Call) -> Generator[NoUndo, Any, None]:
         yield no_undo("classification labels are not put back")
 
 
-def label_undo(user: str, message: str, added: list[str], removed: list[str]) -> Undo:
+def label_undo(user: str, message: str, before: Json, added: list[str], removed: list[str]) -> Undo:
     """Take labels off again and put others back."""
-    changes = {"addLabelIds": removed, "removeLabelIds": added}
-    left, back = label_patterns(added, removed)
+    lost = moved(before, added, removed)
+    changes = {"addLabelIds": [*removed, *lost], "removeLabelIds": added}
+    left, back = label_patterns(added, removed, lost)
     way_back = undo("users.messages.modify", userId=user, id=message, **{k: v for k, v in changes.items() if v})
     return way_back.on(looking_at(user, message), left=left, back=back)
 
@@ -66,7 +73,7 @@ def modify(call: Call, userId: str, id: str, addLabelIds: Json, removeLabelIds: 
     """Change the labels of a message; those that really changed are changed back."""
     before = yield looking_at(userId, id)
     added, removed = relabelled(before, addLabelIds, removeLabelIds)
-    yield label_undo(userId, id, added, removed) if added or removed else unchanged()
+    yield label_undo(userId, id, before, added, removed) if added or removed else unchanged()
     yield from beside_labels(call)
     yield go()
 
@@ -80,7 +87,7 @@ def batch_modify(call: Call, userId: str, ids: Json, addLabelIds: Json, removeLa
         added, removed = relabelled(before, addLabelIds, removeLabelIds) if before is not None else ([], [])
         if added or removed:
             any_changed = True
-            yield label_undo(userId, message, added, removed)
+            yield label_undo(userId, message, before, added, removed)
     if not any_changed:
         yield unchanged()
     yield from beside_labels(call)
@@ -89,13 +96,13 @@ def batch_modify(call: Call, userId: str, ids: Json, addLabelIds: Json, removeLa
 
 @gmail.guards("users.messages.trash", effect=Effect.REVERSIBLE)
 def trash(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
-    """Move a message to the trash; it comes out again, and back into the inbox if it was there."""
+    """Move a message to the trash; it comes out again, and back to where it was: the inbox, the spam or neither."""
     before = yield looking_at(userId, id)
     if "TRASH" not in before:
-        # `untrash` alone does not say that the message is in the inbox again.
-        inbox = ["INBOX"] if "INBOX" in before else []
-        back = {"TRASH": ABSENT, **dict.fromkeys(inbox, True)}
-        changes = {"removeLabelIds": ["TRASH"], **({"addLabelIds": inbox} if inbox else {})}
+        # `untrash` alone does not say that the message is in the inbox again, or among the spam.
+        place = moved(before, ["TRASH"], [])
+        back = {"TRASH": ABSENT, **dict.fromkeys(place, True)}
+        changes = {"removeLabelIds": ["TRASH"], **({"addLabelIds": place} if place else {})}
         way_back = undo("users.messages.modify", userId=userId, id=id, **changes)
         yield way_back.on(looking_at(userId, id), left={"TRASH": True}, back=back)
     else:

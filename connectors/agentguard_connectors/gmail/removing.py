@@ -49,7 +49,7 @@ def surviving_thread(user: str, message: Json, going: set[str]) -> Generator[Rea
     return message["threadId"] if others else None
 
 
-@gmail.guards("users.messages.delete", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=REMAINS)
+@gmail.guards("users.messages.delete", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains=REMAINS)
 def delete(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
     """Delete a message for good; it is inserted again with its content, labels and date, under a new id."""
     message = yield whole(userId, id)

@@ -8,9 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from datetime import datetime
+from email.utils import getaddresses
 from typing import Any
 
-from agentguard.calls import ABSENT, Effect, Finder, Forward, Handler, Json, Read, Risk, Undo, forward, read, undo
+from agentguard.calls import (
+    ABSENT,
+    Call,
+    Effect,
+    Finder,
+    Forward,
+    Handler,
+    Json,
+    Read,
+    Risk,
+    Undo,
+    forward,
+    read,
+    undo,
+)
 from agentguard_connectors.gmail.mail import MARK, correction, headers_of, is_ours, marked, summary, to_bytes, to_raw
 from agentguard_connectors.gmail.service import gmail
 
@@ -19,7 +34,22 @@ REMAINS = "the mail was delivered and stays; a correction was sent to the same p
 UNTHREADED = (
     "the mail was delivered and stays; a correction was sent to the same people, perhaps in a thread of its own"
 )
+MANY = 10
+"""From how many people on a mail somebody is asked first."""
 FLAGGED = "the mail is starred, to be found again"
+
+
+def graver(call: Call) -> Risk:
+    """Ask before a mail to many people, and before a filter that forwards mail out of the mailbox."""
+    if call.operation in ("users.messages.send", "users.drafts.send"):
+        mail = call.arguments.get("mail") or {}
+        people = getaddresses([mail[name] for name in ("to", "cc", "bcc") if name in mail])
+        return Risk.HIGH if len(people) >= MANY else Risk.LOW
+    action = call.arguments.get("action") if call.operation == "users.settings.filters.create" else None
+    return Risk.HIGH if isinstance(action, dict) and action.get("forward") else Risk.LOW
+
+
+gmail.graver = graver
 
 
 @gmail.view

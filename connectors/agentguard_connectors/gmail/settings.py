@@ -34,7 +34,7 @@ def written_whole(
     switch: str = "",
     remains: str = "",
 ) -> None:
-    """Register the update of a setting. *remains* holds for a call that turns *switch* on."""
+    """Register the update of a setting. *remains* holds for a call that changes it and leaves *switch* on."""
     view = view_of(by.rpartition(".")[2].removeprefix("get").lower(), defaults)
 
     def handler(call: Call) -> Handler:
@@ -44,10 +44,10 @@ def written_whole(
         given = view(call.arguments)
         # Gmail takes no value that means "not given" (an enum's Unspecified); what is left out has its default.
         old = {name: value for name, value in before.items() if value != defaults[name] or isinstance(value, bool)}
-        turned_on = bool(switch and given[switch] and not before[switch])
+        works = bool(switch and given[switch])
         if given != before:
             way_back = undo(operation, userId=user, **old).on(look, left=given, back=before, same_shape=True)
-            yield way_back.leaving(remains if turned_on else "")
+            yield way_back.leaving(remains if works else "")
         else:
             yield unchanged()
         yield forward()

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from agentguard.calls import Effect, Handler, Json, NoUndo, Read, Undo, forward, read, unchanged, undo
-from agentguard_connectors.gmail.messages import label_patterns, relabelled
+from agentguard_connectors.gmail.messages import label_patterns, moved, relabelled
 from agentguard_connectors.gmail.service import gmail
 
 
@@ -24,16 +24,17 @@ def _changing(user: str, thread: str, add: Json, remove: Json) -> Generator[Read
     """
     look = read("users.threads.get", userId=user, id=thread, format="minimal").through("thread_labels")
     before = yield look
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    groups: dict[tuple[tuple[str, ...], ...], list[str]] = {}
     for message, labels in before.items():
         added, removed = relabelled(labels, add, remove)
         if added or removed:
-            groups.setdefault((tuple(added), tuple(removed)), []).append(message)
+            lost = moved(labels, added, removed)
+            groups.setdefault((tuple(added), tuple(removed), tuple(lost)), []).append(message)
     if not groups:
         yield unchanged()
-    for (added_to, removed_from), messages in groups.items():
-        left, back = label_patterns(list(added_to), list(removed_from))
-        changes = {"addLabelIds": list(removed_from), "removeLabelIds": list(added_to)}
+    for (added_to, removed_from, lost_by), messages in groups.items():
+        left, back = label_patterns(list(added_to), list(removed_from), list(lost_by))
+        changes = {"addLabelIds": [*removed_from, *lost_by], "removeLabelIds": list(added_to)}
         way_back = undo(
             "users.messages.batchModify", userId=user, ids=messages, **{k: v for k, v in changes.items() if v}
         )
@@ -49,20 +50,21 @@ def modify(userId: str, id: str, addLabelIds: Json, removeLabelIds: Json) -> Han
 
 @gmail.guards("users.threads.trash", effect=Effect.REVERSIBLE)
 def trash(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
-    """Move a thread to the trash; those messages that were not there before come out, into the inbox if from there."""
+    """Move a thread to the trash; those messages that were not there before come out, back to where they were."""
     look = read("users.threads.get", userId=userId, id=id, format="minimal").through("thread_labels")
     before = yield look
-    moved = {message: labels for message, labels in before.items() if "TRASH" not in labels}
-    if not moved:
+    trashed = {message: labels for message, labels in before.items() if "TRASH" not in labels}
+    if not trashed:
         yield unchanged()
-    for inbox in ([], ["INBOX"]):
-        messages = [message for message, labels in moved.items() if ("INBOX" in labels) is bool(inbox)]
-        if messages:
-            _left, back = label_patterns(["TRASH"], inbox)
-            changes = {"removeLabelIds": ["TRASH"], **({"addLabelIds": inbox} if inbox else {})}
-            way_back = undo("users.messages.batchModify", userId=userId, ids=messages, **changes)
-            left = {message: {"TRASH": True} for message in messages}
-            yield way_back.on(look, left=left, back=dict.fromkeys(messages, back))
+    places: dict[tuple[str, ...], list[str]] = {}
+    for message, labels in trashed.items():
+        places.setdefault(tuple(moved(labels, ["TRASH"], [])), []).append(message)
+    for place, messages in sorted(places.items()):
+        _left, back = label_patterns(["TRASH"], [], list(place))
+        changes = {"removeLabelIds": ["TRASH"], **({"addLabelIds": list(place)} if place else {})}
+        way_back = undo("users.messages.batchModify", userId=userId, ids=messages, **changes)
+        left = {message: {"TRASH": True} for message in messages}
+        yield way_back.on(look, left=left, back=dict.fromkeys(messages, back))
     yield forward()
 
 

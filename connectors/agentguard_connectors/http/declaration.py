@@ -30,10 +30,10 @@ from typing import Any
 
 import msgspec
 
-from agentguard import ABSENT, Connector, Effect, Finder, Handler, Risk, forward, read, undo
+from agentguard import ABSENT, Connector, Effect, Finder, Handler, Risk, forward, no_undo, read, unchanged, undo
 from agentguard.calls import Call, Json, Read, Undo
 from agentguard.connector import dig
-from agentguard.errors import ConfigError
+from agentguard.errors import ConfigError, HandlerError
 from agentguard.operations import Operation, OperationTable
 from agentguard_connectors.http.seams import AsyncHttpxSeam, HttpxSeam, RequestsSeam
 
@@ -69,6 +69,8 @@ class Route(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     look: str | None = None
     find: Find | None = None
     remains: str = ""
+    ignore: tuple[str, ...] = ()
+    """Fields that the service keeps by itself, such as `updated_at`: neither compared nor written back."""
 
 
 class Api(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -152,6 +154,8 @@ class _Builder:
         verb, _, path = text.strip().partition(" ")
         if not re.fullmatch(r"[A-Z]+", verb) or not path.startswith("/"):
             raise self._fail(f"{field} is {text!r}, not a verb and a path such as 'POST /users'")
+        if reads and verb in ("PUT", "PATCH", "DELETE"):
+            raise self._fail(f"{field} is {text!r}, and {verb} is no read")
         key = (verb, re.sub(r"\{[^}]*\}", "{}", path))
         if key not in self.rows:
             plain = re.sub(r"\{result\.([^}]*)\}", lambda found: "{" + found[1].replace(".", "_") + "}", path)
@@ -181,15 +185,36 @@ class _Builder:
         def restore(call: Call) -> Handler:
             look = read(looking.name, **{n: call.arguments[n] for n in looking.parameters}).through("_as_it_is")
             before = yield look
-            changed = [n for n in call.arguments if n not in own.parameters and n in before]
+            given = [n for n in call.arguments if n not in own.parameters and n not in route.ignore]
+            changed = [n for n in given if n in before]
             old = {name: before[name] for name in changed}
             if old:
                 back = undo(own.name, **{n: call.arguments[n] for n in own.parameters}, **old)
                 left = {name: call.arguments[name] for name in changed}
                 yield back.on(look, left=left, back=old, same_shape=True).leaving(route.remains)
+            lost = ", ".join(name for name in given if name not in before)
+            if lost:
+                yield no_undo(f"{lost} cannot be put back: {route.restore} does not show it")
+            elif not old:
+                yield unchanged("the call gave nothing to change")
             yield forward()
 
-        return restore
+        def replace(call: Call) -> Handler:
+            # What a PUT leaves out it takes away: the whole is compared, and written back.
+            look = read(looking.name, **{n: call.arguments[n] for n in looking.parameters}).through("_as_it_is")
+            before = shown(route, (yield look))
+            yield forward()
+            left = shown(route, (yield look))
+            body = {name: value for name, value in before.items() if name not in own.parameters}
+            back = undo(own.name, **{n: call.arguments[n] for n in own.parameters}, **body)
+            gone = {name: ABSENT for name in before if name not in left}
+            new = {name: ABSENT for name in left if name not in before}
+            yield back.on(look, left={**left, **gone}, back={**before, **new}).leaving(route.remains)
+            lost = ", ".join(n for n in call.arguments if n not in own.parameters and n not in {*before, *left})
+            if lost:
+                yield no_undo(f"{lost} cannot be put back: {route.restore} does not show it")
+
+        return replace if own.verb == "PUT" else restore
 
     def _undoing(self, route: Route, own: Operation) -> Any:
         undoing = route.undo if isinstance(route.undo, Undoing) else Undoing(str(route.undo))
@@ -209,19 +234,26 @@ class _Builder:
             return read(looking.name, **values).through("_as_it_is")
 
         def creating(call: Call) -> Handler:
+            if route.find:
+                yield self._listed(route.find, call)  # so that the finder can tell what was there before
             made = yield forward()
             back = taking_back(call, made)
-            yield back.on(seeing(call, made), left=made, back=ABSENT) if looking else back
+            yield back.on(seeing(call, made), left=shown(route, made), back=ABSENT) if looking else back
 
         def switching(call: Call) -> Handler:
-            back = taking_back(call, None)
-            if looking:
-                before = yield seeing(call, None).or_none()
-                back = back.on(seeing(call, None), left={}, back=ABSENT if before is None else before)
-            yield back
+            yield taking_back(call, None)
             yield forward()
 
-        return creating if late else switching
+        def switching_seen(call: Call) -> Handler:
+            # What the call leaves behind is seen only then: without it a change by somebody else would be run over.
+            before = shown(route, (yield seeing(call, None).or_none()))
+            yield forward()
+            left = shown(route, (yield seeing(call, None).or_none()))
+            back = taking_back(call, None)
+            # A look that does not show what the call does cannot show that it is undone either.
+            yield back if left == before else back.on(seeing(call, None), left=left, back=before)
+
+        return creating if late else switching_seen if looking else switching
 
     def _values(self, text: str, own: Operation) -> list[str]:
         """Where the values for the path of *text* come from, in their order."""
@@ -241,14 +273,41 @@ class _Builder:
         if missing:
             raise self._fail(f"find.read needs {{{missing[0]}}}, which the path of the call does not have")
 
-        def finder(call: Call) -> Finder:
-            found: Read = read(listing.name, **{name: call.arguments[name] for name in listing.parameters})
-            answer = yield found
-            items = dig(answer, find.items) if find.items else answer
-            wanted = {name: call.arguments.get(name) for name in find.same}
-            return next((i for i in items if all(i.get(n) == v for n, v in wanted.items())), None)
+        undoing = route.undo.call if isinstance(route.undo, Undoing) else str(route.undo or "")
+        keys = re.findall(r"\{result\.([^}]*)\}", undoing + (route.look or ""))
+
+        def finder(call: Call, snapshots: list[Json]) -> Finder:
+            items = _items(find, (yield self._listed(find, call)))
+            wanted = {name: call.arguments[name] for name in find.same}
+            found = [i for i in items if all(n in i and i[n] == v for n, v in wanted.items())]
+            if keys:
+                # The same may be said of something that was there before the call, and is not ours.
+                known = [[dig(i, key) for key in keys] for i in _items(find, snapshots[0])]
+                found = [i for i in found if [dig(i, key) for key in keys] not in known]
+            if len(found) > 1:
+                raise HandlerError(f"{len(found)} things are new and have the same {', '.join(find.same)}")
+            return found[0] if found else None
 
         return finder
+
+    def _listed(self, find: Find, call: Call) -> Read:
+        listing = self._row(find.read, reads=True, field="find.read")
+        return read(listing.name, **{name: call.arguments[name] for name in listing.parameters})
+
+
+def _items(find: Find, answer: Json) -> list[Json]:
+    """The list in an answer. Raises HandlerError where there is none, as when it was too long to be kept."""
+    items = dig(answer, find.items) if find.items else answer
+    if not isinstance(items, list):
+        raise HandlerError(f"{find.read} gave no list, or one that was too long to be kept")
+    return items
+
+
+def shown(route: Route, answer: Json) -> Json:
+    """What is compared of an answer: all but the fields that the service keeps by itself."""
+    if answer is None:
+        return ABSENT
+    return {n: v for n, v in answer.items() if n not in route.ignore} if isinstance(answer, dict) else answer
 
 
 def _plain() -> Handler:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentguard.calls import ABSENT, Json
+from agentguard.calls import ABSENT, Answer, Json, read
 from agentguard.connector import Account, Connector
 from agentguard_connectors.hubspot.codec import HubSpotCodec
 from agentguard_connectors.hubspot.seams import DEFAULT_HOST, HubSpotSeam
@@ -35,6 +35,17 @@ hubspot = Connector(
     codec=HubSpotCodec(),
     account=Account(("HUBSPOT_ACCESS_TOKEN", "HUBSPOT_API_URL"), client),
 )
+
+
+def owner(answer: Answer) -> str:
+    """Read the number of the account that a token is for. Numbers of records are given anew in each account.
+
+    See https://developers.hubspot.com/docs/api-reference/account-account-info-v3/guide.
+    """
+    return str(answer.value["portalId"]) if answer.status == 200 else ""
+
+
+hubspot.owner = (read("account_info.details"), owner)
 
 SINGULAR = {
     "0-1": "contacts",

@@ -33,7 +33,9 @@ def create(discussion_id: str | None) -> Handler:
     if discussion_id is None and parent and "discussion_id" in seen:
         thread = seen["discussion_id"]
         look = list_on(above(parent)).through("threads")
-        yield delete.on(look, left={thread: [made["id"]]}, back={thread: ABSENT}).leaving(NOTIFIED)
+        yield delete.on(
+            look, left={thread: [made["id"]], "more": ABSENT}, back={thread: ABSENT, "more": ABSENT}
+        ).leaving(NOTIFIED)
     else:
         inside = {INSIDE: above(parent)} if parent else {}
         look = read("comments.retrieve", comment_id=made["id"], **inside).through("comment")

@@ -30,6 +30,7 @@ def create(template: Json) -> Handler:
     made = yield forward()
     seen = views.page(made)
     # A template is applied some time after the answer, and changes what the page shows.
+    # Who edited it last shows that somebody else wrote into it, which would go to the trash with it.
     left = {"in_trash": False} if template else {n: v for n, v in seen.items() if n not in NOT_COMPARED}
     trash = undo("pages.update", page_id=made["id"], in_trash=True)
     yield trash.on(look_at(made["id"]), left=left, back={"in_trash": True}).leaving(TRASH)
@@ -37,9 +38,11 @@ def create(template: Json) -> Handler:
 
 @notion.finds("pages.create")
 def find_created(parent: dict[str, Json] | None, properties: dict[str, Json] | None, since: str) -> Finder:
-    """Look for the one page of ours that is new there and has the same title; two of them prove nothing."""
+    """Look for the one page of ours that is new there and has the same title; two, or no title, prove nothing."""
     me = yield read("users.me")
     title = next((shapes.words(v["title"]) for v in (properties or {}).values() if "title" in v), "")
+    if not title:
+        return None
     where = shapes.parent(parent) or {}
     if "data_source_id" in where:
         recent = {"timestamp": "created_time", "created_time": {"on_or_after": f"{since[:16]}:00Z"}}

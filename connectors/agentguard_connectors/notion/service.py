@@ -63,3 +63,19 @@ def witness(look: Read) -> Read | None:
 
 
 notion.witness = witness
+
+
+def unproven(look: Read) -> str:
+    """For a comment that is not found: the API shows open discussions only.
+
+    https://developers.notion.com/docs/working-with-comments: resolved comments cannot be retrieved.
+    """
+    if not look.operation.startswith("comments."):
+        return ""
+    return (
+        "the comment cannot be seen any more: somebody deleted it, or resolved its discussion, which hides it; Notion "
+        "does not say which. Nothing was sent"
+    )
+
+
+notion.unproven = unproven

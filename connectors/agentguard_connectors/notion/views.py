@@ -31,6 +31,8 @@ def _outside(answer: dict[str, Any]) -> dict[str, Json]:
     """What pages and databases have in common."""
     seen: dict[str, Json] = {"in_trash": shapes.trashed(answer), "parent": shapes.parent(answer.get("parent"))}
     seen |= {name: shapes.file(answer[name]) for name in ("icon", "cover") if name in answer}
+    editor = (answer.get("last_edited_by") or {}).get("id")
+    seen |= {"edited_by": editor} if editor else {}  # shows that somebody wrote into what a call has made
     return seen | {name: answer[name] for name in ("is_locked", "is_inline") if name in answer}
 
 
@@ -57,7 +59,8 @@ def block(answer: Json) -> Json:
     kind = answer.get("type", "")
     fields = {f"{kind}.{name}": value for name, value in shapes.content(answer.get(kind)).items()}
     parent = shapes.parent(answer.get("parent"))
-    return {"type": kind, "in_trash": shapes.trashed(answer), "parent": parent, **fields}
+    inside = {"has_children": answer["has_children"]} if "has_children" in answer else {}
+    return {"type": kind, "in_trash": shapes.trashed(answer), "parent": parent, **inside, **fields}
 
 
 @notion.view
@@ -121,8 +124,8 @@ def comment(answer: Json) -> Json:
 
 @notion.view
 def threads(answer: Json) -> Json:
-    """The comments of each discussion, oldest first."""
-    found: dict[str, list[str]] = {}
+    """The comments of each discussion, oldest first; `more` where there are others that the answer does not show."""
+    found: dict[str, Json] = {"more": True} if answer.get("has_more") else {}
     for one in answer["results"]:
         found.setdefault(one["discussion_id"], []).append(one["id"])
     return found

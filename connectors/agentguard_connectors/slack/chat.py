@@ -8,6 +8,7 @@ timestamp and itself; a reply is not in there and is read from its thread
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -63,9 +64,8 @@ def deletion(answer: Json, remains: str = SEEN) -> Undo:
     channel, ts = answer["channel"], answer["ts"]
     message = answer.get("message") or {}
     look = look_at(channel, ts, message.get("thread_ts")).through("messages")
-    left: dict[str, Json] = {f"{ts}.edited": None}
-    if "text" in message:
-        left[f"{ts}.text"] = plain(message["text"])
+    # An edit shows in the text. The mark of one proves less: our own undo of an edit leaves it, too.
+    left: dict[str, Json] = {f"{ts}.text": plain(message["text"])} if message.get("text") else {f"{ts}.edited": None}
     way_back = undo("chat.delete", channel=channel, ts=ts)
     return way_back.on(look, left=left, back={f"{ts}.text": ABSENT}).leaving(remains)
 
@@ -127,6 +127,8 @@ def update_message(call: Call, channel: str, ts: str) -> Handler:
         yield forward()
         return
     look = look_at(channel, ts, old.get("thread_ts")).through("contents")
+    if "metadata" in given:
+        look = replace(look, arguments={**look.arguments, "include_all_metadata": True})
     written: dict[str, Json] = {
         "text": old.get("text", ""),
         # Left out, blocks and attachments stay as the call made them; an empty list removes them.
@@ -141,6 +143,8 @@ def update_message(call: Call, channel: str, ts: str) -> Handler:
     new = content({name: given[name] for name in given if given[name] is not None})
     left = {f"{ts}.{name}": new[name] for name in ("text", "blocks", "attachments") if given.get(name) is not None}
     before = {name: value for name, value in content(old).items() if name != "metadata"}
+    if "metadata" in given:
+        before["metadata"] = old.get("metadata") or ABSENT
     back = {f"{ts}.{name}": value for name, value in before.items()}
     marks = {
         "it is marked as edited": not old.get("edited"),

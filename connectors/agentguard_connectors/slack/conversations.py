@@ -125,8 +125,9 @@ def mark(channel: str, ts: str) -> Handler:
     """Move the mark of what this client has read; it is moved back."""
     look = read("conversations.info", channel=channel).through("channel")
     before = yield look
-    way_back = undo("conversations.mark", channel=channel, ts=before.get("last_read") or NEVER_READ)
     if "last_read" in before:
-        way_back = way_back.on(look, left={"last_read": ts}, back={"last_read": before["last_read"]})
-    yield way_back
+        way_back = undo("conversations.mark", channel=channel, ts=before["last_read"] or NEVER_READ)
+        yield way_back.on(look, left={"last_read": ts}, back={"last_read": before["last_read"]})
+    else:
+        yield no_undo("Slack does not show this client what it had read before")
     yield forward()

@@ -40,18 +40,27 @@ slack.irreversible("files.delete", "The bytes are gone, and with them the file's
 def make_public(file: str) -> Handler:
     """Make a link with which anybody can open a file; it is revoked again."""
     look = read("files.info", file=file).through("file")
-    way_back = undo("files.revokePublicURL", file=file)
-    shared = {"public_url_shared": True}
-    yield way_back.on(look, left=shared, back={"public_url_shared": False}).leaving(WAS_PUBLIC)
+    if (yield look).get("public_url_shared"):
+        yield unchanged("it was public before")
+    else:
+        way_back = undo("files.revokePublicURL", file=file)
+        shared = {"public_url_shared": True}
+        yield way_back.on(look, left=shared, back={"public_url_shared": False}).leaving(WAS_PUBLIC)
     yield forward()
 
 
 @slack.guards("files.revokePublicURL", effect=Effect.COMPENSABLE, risk=Risk.LOW, remains="the link may be another")
 def make_private(file: str) -> Handler:
-    """Revoke a file's public link; a link is made again."""
+    """Revoke a file's public link; a link is made again, if there was one.
+
+    https://docs.slack.dev/reference/methods/files.revokePublicURL names no error for a file that was not public.
+    """
     look = read("files.info", file=file).through("file")
-    way_back = undo("files.sharedPublicURL", file=file)
-    shared = {"public_url_shared": False}
-    back = {"public_url_shared": True}
-    yield way_back.on(look, left=shared, back=back).leaving("the public link may be another one")
+    if (yield look).get("public_url_shared"):
+        way_back = undo("files.sharedPublicURL", file=file)
+        shared = {"public_url_shared": False}
+        back = {"public_url_shared": True}
+        yield way_back.on(look, left=shared, back=back).leaving("the public link may be another one")
+    else:
+        yield unchanged("it was not public before")
     yield forward()

@@ -33,8 +33,11 @@ def remove_reaction(call: Call, name: str) -> Handler:
 def _reaction(call: Call, inverse: str, name: str, change: int) -> Handler:
     me = (yield read("auth.test"))["user_id"]
     look = read("reactions.get", **target(call), full=True).through("reactions")
-    mine = (yield look).get(me, 0)
-    left, back = ({me: count or ABSENT} for count in (mine + change, mine))
+    mine = (yield look).get(me, {"count": 0, "names": []})
+    # What the call leaves is known by number only, because Slack renames reactions (`thumbsup` becomes `+1`).
+    count = mine["count"] + change
+    left = {me: {"count": count} if count else ABSENT}
+    back = {me: {"names": mine["names"]} if mine["names"] else ABSENT}
     yield undo(inverse, **target(call), name=name).on(look, left=left, back=back)
     yield forward()
 
@@ -70,11 +73,13 @@ def add_bookmark(channel_id: str) -> Handler:
 
 @slack.finds("bookmarks.add")
 def find_bookmark(channel_id: str, title: str, link: str, since: str) -> Finder:
-    """Look for the one bookmark with this title and link that was made since the intent."""
+    """Look for the one bookmark of ours with this title and link that was made since the intent."""
+    me = yield read("auth.test")
     page = yield read("bookmarks.list", channel_id=channel_id)
     oldest = int(datetime.fromisoformat(since).timestamp())
     alike = [one for one in page["bookmarks"] if (one.get("title"), one.get("link")) == (title, link)]
-    found = [one for one in alike if one.get("date_created", 0) >= oldest]
+    ours = [one for one in alike if one.get("last_updated_by_user_id") == me["user_id"]]
+    found = [one for one in ours if one.get("date_created", 0) >= oldest]
     return {"bookmark": found[0]} if len(found) == 1 else None
 
 

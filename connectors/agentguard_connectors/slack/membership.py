@@ -1,7 +1,7 @@
 """conversations.*: who is in a channel.
 
 Members are listed page by page. Where a channel has more than one page of them, what is missing on the first proves
-nothing, and an undo is sent without looking.
+nothing, and an undo is sent without looking. Who was a member before an invitation is read from all pages.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ def invite(channel: str, users: Json) -> Handler:
     """Add people to a channel; those who were not in it are removed again."""
     look = everybody(channel)
     before = yield look
+    page = before
+    while not page["complete"] and page.get("next"):
+        page = yield read("conversations.members", channel=channel, limit=PAGE, cursor=page["next"]).through("members")
+        before = {**page, **before}
     new = [user for user in joined(users).split(",") if user not in before]
     for user in new:
         way_back = undo("conversations.kick", channel=channel, user=user).leaving(CAME)

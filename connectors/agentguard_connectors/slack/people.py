@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
+from typing import Any
 
-from agentguard.calls import ABSENT, Call, Effect, Handler, Json, Risk, forward, no_undo, read, undo
+from agentguard.calls import ABSENT, Call, Effect, Handler, Json, Risk, Step, forward, no_undo, read, unchanged, undo
 from agentguard_connectors.slack.service import slack
 from agentguard_connectors.slack.views import joined
 
@@ -32,19 +34,32 @@ def update_group(call: Call, usergroup: str) -> Handler:
     given = {name: call.arguments[name] for name in names if call.arguments.get(name) is not None}
     if "channels" in given:
         given["channels"] = joined(given["channels"])
-    if f"{usergroup}.name" in before:
+    lost = yield from _unseen(call, *names)
+    if f"{usergroup}.name" not in before:
+        yield no_undo(UNSEEN)
+    elif given:
         old = {name: before[f"{usergroup}.{name}"] for name in given}
         left, back = ({f"{usergroup}.{name}": value for name, value in side.items()} for side in (given, old))
         yield undo("usergroups.update", usergroup=usergroup, **old).on(GROUPS, left=left, back=back, same_shape=True)
-    else:
-        yield no_undo(UNSEEN)
+    elif not lost:
+        yield unchanged("the call gave nothing to change")
     yield forward()
 
 
+def _unseen(call: Call, *seen: str) -> Generator[Step, Any, str]:
+    """Say of arguments that change a group, and that no list of groups shows, that they are not put back."""
+    steering = ("usergroup", "include_count", "team_id", *seen)
+    lost = ", ".join(sorted(name for name in call.arguments if name not in steering))
+    if lost:
+        yield no_undo(f"{lost} cannot be put back")
+    return lost
+
+
 @slack.guards("usergroups.users.update", effect=Effect.REVERSIBLE, risk=Risk.MEDIUM)
-def set_group_users(usergroup: str, users: Json) -> Handler:
+def set_group_users(call: Call, usergroup: str, users: Json) -> Handler:
     """Replace the members of a user group; the former ones come back, if there were any."""
     before = yield GROUPS
+    yield from _unseen(call, "users")
     key = f"{usergroup}.users"
     if key not in before:
         yield no_undo(UNSEEN)
@@ -59,16 +74,25 @@ def set_group_users(usergroup: str, users: Json) -> Handler:
 @slack.guards("usergroups.enable", effect=Effect.REVERSIBLE, risk=Risk.LOW)
 def enable_group(usergroup: str) -> Handler:
     """Enable a user group; it is disabled again."""
-    key = f"{usergroup}.enabled"
-    yield undo("usergroups.disable", usergroup=usergroup).on(GROUPS, left={key: True}, back={key: False})
-    yield forward()
+    yield from _switch("usergroups.disable", usergroup, on=True)
 
 
 @slack.guards("usergroups.disable", effect=Effect.REVERSIBLE, risk=Risk.MEDIUM)
 def disable_group(usergroup: str) -> Handler:
     """Disable a user group; it is enabled again."""
+    yield from _switch("usergroups.enable", usergroup, on=False)
+
+
+def _switch(inverse: str, usergroup: str, *, on: bool) -> Handler:
+    # Slack documents no error for a group that is switched so already.
     key = f"{usergroup}.enabled"
-    yield undo("usergroups.enable", usergroup=usergroup).on(GROUPS, left={key: False}, back={key: True})
+    before = yield GROUPS
+    if key not in before:
+        yield no_undo(UNSEEN)
+    elif before[key] is on:
+        yield unchanged()
+    else:
+        yield undo(inverse, usergroup=usergroup).on(GROUPS, left={key: on}, back={key: not on})
     yield forward()
 
 
@@ -115,10 +139,11 @@ def set_presence(presence: str) -> Handler:
     """Set oneself away or not; it is set back."""
     look = read("users.getPresence").through("presence")
     before = yield look
-    way_back = undo("users.setPresence", presence="away" if before.get("manual_away") else "auto")
     if before:
-        way_back = way_back.on(look, left={"manual_away": presence == "away"}, back=before)
-    yield way_back
+        way_back = undo("users.setPresence", presence="away" if before["manual_away"] else "auto")
+        yield way_back.on(look, left={"manual_away": presence == "away"}, back=before)
+    else:
+        yield no_undo("Slack does not show this client how its presence was set before")
     yield forward()
 
 
@@ -138,9 +163,12 @@ def snooze() -> Handler:
 def end_snooze() -> Handler:
     """Let notifications through again; the snooze is begun again for the time that was left."""
     before = yield read("dnd.info")
-    look = read("dnd.info").through("snooze")
-    way_back = undo("dnd.setSnooze", num_minutes=_minutes(before)).leaving(LATER)
-    yield way_back.on(look, left={"snooze_enabled": False}, back={"snooze_enabled": True})
+    if before.get("snooze_enabled"):
+        look = read("dnd.info").through("snooze")
+        way_back = undo("dnd.setSnooze", num_minutes=_minutes(before)).leaving(LATER)
+        yield way_back.on(look, left={"snooze_enabled": False}, back={"snooze_enabled": True})
+    else:
+        yield unchanged("nothing was snoozed")
     yield forward()
 
 

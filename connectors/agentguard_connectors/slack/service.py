@@ -40,7 +40,12 @@ slack = SlackConnector(
 
 
 def _witness(look: Read) -> Read | None:
-    """Files and reminders are looked up by their own id, so that the token must at least still be good for anything."""
+    """Files and reminders are looked up by their own id, so that the token must at least still be good for anything.
+
+    A message that is looked up by its own timestamp is not there for who was removed from its channel, either.
+    """
+    if look.operation == "conversations.replies":
+        return read("conversations.info", channel=look.arguments["channel"])
     return read("auth.test") if look.operation in ("files.info", "reminders.info") else None
 
 

@@ -75,13 +75,13 @@ def _plain(value: Json) -> Json:
 
 @slack.view
 def reactions(answer: Json) -> Json:
-    """How many reactions each user has left. By number, because Slack renames them (`thumbsup` becomes `+1`)."""
-    counts: dict[str, int] = {}
+    """The reactions that each user has left, as Slack names them, and how many these are."""
+    names: dict[str, list[str]] = {}
     item = answer.get(answer.get("type", "message")) or {}
     for reaction in item.get("reactions") or []:
         for user in reaction["users"]:
-            counts[user] = counts.get(user, 0) + 1
-    return counts
+            names.setdefault(user, []).append(reaction["name"])
+    return {user: {"count": len(own), "names": sorted(own)} for user, own in names.items()}
 
 
 @slack.view
@@ -124,7 +124,8 @@ def channel(answer: Json) -> Json:
 @slack.view
 def members(answer: Json) -> Json:
     """The members of a conversation, and whether these are all of them."""
-    return {"complete": not next_cursor(answer), **dict.fromkeys(answer["members"], True)}
+    cursor = next_cursor(answer)
+    return {"complete": not cursor, **dict.fromkeys(answer["members"], True), **({"next": cursor} if cursor else {})}
 
 
 def next_cursor(answer: Json) -> str:

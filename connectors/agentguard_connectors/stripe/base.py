@@ -7,18 +7,31 @@ same account, without a handler having to mention it.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agentguard.calls import Call, Effect, Forward, Handler, Json, NoUndo, Read, Risk, Step, Undo
+from agentguard.calls import Answer, Call, Effect, Forward, Handler, Json, NoUndo, Read, Risk, Step, Undo, read
 from agentguard.connector import Account, Connector, FinderFunction, HandlerFunction, bind
+from agentguard.operations import Operation
 from agentguard_connectors.stripe.codec import PLACES, StripeCodec
 from agentguard_connectors.stripe.seams import StripeClientSeam, StripeModuleSeam
 
 READING_POSTS = ("/v1/invoices/create_preview",)
 """POST that only computes (https://docs.stripe.com/api/invoices/create_preview)."""
+
+
+DEARER = {
+    "customers.create": ("balance", None),
+    "customers.update": ("balance", None),
+    "invoices.create": ("auto_advance", "true"),
+    "invoices.update": ("auto_advance", "true"),
+}
+"""Arguments (with a value, or any) that make a harmless call one that moves money: a customer's credit, and invoices
+that Stripe finalizes and collects by itself (https://docs.stripe.com/invoicing/integration/automatic-advancement-collection).
+"""
 
 
 class StripeConnector(Connector):
@@ -27,6 +40,14 @@ class StripeConnector(Connector):
     def reads(self, verb: str, path: str) -> bool:
         """Whether this request certainly changes nothing."""
         return super().reads(verb, path) or (verb == "POST" and path.endswith(READING_POSTS))
+
+    def facts(self, operation: Operation, arguments: Mapping[str, Json] | None = None) -> tuple[Effect, Risk]:
+        """Effect and risk of *operation*; high where one of the *arguments* moves money."""
+        effect, risk = super().facts(operation, arguments)
+        name, value = DEARER.get(operation.name, ("", None))
+        given = (arguments or {}).get(name)
+        dear = given is not None and value in (None, str(given).lower())
+        return effect, max(risk, Risk.HIGH) if dear else risk
 
     def guards(
         self, operation: str, *, effect: Effect, risk: Risk = Risk.LOW, remains: str = ""
@@ -117,6 +138,19 @@ def beside(read: Read) -> Read | None:
     return Read(name, {**kept, "limit": 1})
 
 
+def owner(answer: Answer) -> str:
+    """Read from an account who owns the key. A restricted key may not read it, and is told in the error whose it is.
+
+    See https://github.com/stripe/stripe-node/issues/2246.
+    """
+    value = answer.value if isinstance(answer.value, dict) else {}
+    if value.get("object") == "account":
+        return str(value["id"])
+    error = value.get("error")
+    named = re.search(r"\bacct_\w+", str(error.get("message"))) if isinstance(error, dict) else None
+    return named.group() if answer.status == 403 and named else ""
+
+
 WITHOUT_WITNESS = ("subscription_items.list",)
 """Lists that cannot be asked for without saying whose: the thing that is gone was the one that knew."""
 
@@ -130,3 +164,4 @@ stripe = StripeConnector(
     idempotency_header="Idempotency-Key",
 )
 stripe.witness = beside
+stripe.owner = (read("accounts.retrieve_current"), owner)

@@ -92,10 +92,12 @@ def delete_product(id: str) -> Handler:  # noqa: A002 - Stripe's name for it
 
 
 @stripe.guards("prices.create", effect=Effect.COMPENSABLE, remains=ARCHIVED)
-def create_price(product_data: Json) -> Handler:
+def create_price(product_data: Json, transfer_lookup_key: Json) -> Handler:
     """Make a price; it is archived, as is a product that was made with it."""
     made = yield forward()
     remains = f"{ARCHIVED}; its lookup key stays taken" if made.get("lookup_key") else ARCHIVED
+    if transfer_lookup_key in (True, "true") and made.get("lookup_key"):
+        remains += ", also from the price that had it before"
     if product_data:
         look = read("products.retrieve", id=made["product"]).through("shown")
         product = undo("products.update", id=made["product"], active=False)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from agentguard.calls import ABSENT, Effect, Handler, Json, Risk, Undo, forward, read, unchanged, undo
 from agentguard_connectors.stripe.base import stripe
 from agentguard_connectors.stripe.fields import creating, kept, reference, restoring, shown
 
 PERSON = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
+
+MEANS = ("balance", "default_source", "invoice_settings")
+"""What it pays with: where somebody has changed it since, the customer is in use."""
 
 
 @stripe.view
@@ -26,7 +31,7 @@ def create_customer() -> Handler:
     made = yield forward()
     look = read("customers.retrieve", customer=made["id"], expand=["subscriptions"]).through("customer")
     way_back = undo("customers.delete", customer=made["id"])
-    left = {**kept(made, PERSON), "subscriptions": []}
+    left = {**kept(made, (*PERSON, *MEANS)), "subscriptions": []}
     yield way_back.on(look, left=left, back={"deleted": True}).leaving(
         "its id, which answers that the customer was deleted"
     )
@@ -96,6 +101,16 @@ stripe.irreversible(
 )
 
 
+@stripe.view
+def bookings(page: Json) -> Json:
+    """Show a customer's newest bookings: how many of each note, and the balance after the last one.
+
+    That the balance is what it was is no proof that a booking was taken back: an invoice may have used it up.
+    """
+    notes = Counter(f"note {item['description']}" for item in page["data"])
+    return {"balance": page["data"][0]["ending_balance"] if page["data"] else 0, **notes}
+
+
 @stripe.guards(
     "customers.balance_transactions.create",
     effect=Effect.COMPENSABLE,
@@ -105,16 +120,16 @@ stripe.irreversible(
 def adjust_balance(customer: str) -> Handler:
     """Credit or debit a customer's balance; the opposite amount is booked."""
     made = yield forward()
-    amount, after = made["amount"], made["ending_balance"]
+    note = f"Takes back {made['id']}"
     way_back = undo(
         "customers.balance_transactions.create",
         customer=customer,
-        amount=-amount,
+        amount=-made["amount"],
         currency=made["currency"],
-        description=f"Takes back {made['id']}",
+        description=note,
     )
-    look = read("customers.retrieve", customer=customer).through("shown")
-    step = way_back.on(look, left={"balance": after}, back={"balance": after - amount})
+    look = read("customers.balance_transactions.list", customer=customer, limit=100).through("bookings")
+    step = way_back.on(look, left={"balance": made["ending_balance"]}, back={f"note {note}": 1})
     yield step.leaving("both entries stay in the customer's balance history")
 
 

@@ -130,39 +130,51 @@ def restoring(
     fields: Collection[str] = (),
     fixed: Collection[str] = (),
     parts: Mapping[str, Collection[str]] | None = None,
-    effect: Effect = Effect.REVERSIBLE,
     risk: Risk = Risk.LOW,
-    remains: str = "",
     telling: Mapping[str, str] | None = None,
-    manner: Mapping[str, Json] | None = None,
 ) -> None:
-    """Register an update whose undo writes back the old values of what it names. Read by `retrieve` beside it.
-
-    *telling* says what remains where an argument was given that tells somebody something. *manner* is sent with the
-    undo.
-    """
-    by = f"{operation.rpartition('.')[0]}.retrieve"
+    """Register an update whose undo writes back the old values of what it names; see `updating`."""
 
     def handler(call: Call) -> Handler:
-        path = {name: call.arguments[name] for name in stripe.table.by_name[operation].parameters}
-        look = read(by, **path).through("shown")
-        before = yield look
-        given = {name: value for name, value in call.arguments.items() if name not in path}
-        way_back = plan(given, before, fields, fixed=fixed, parts=parts)
-        told = [text for name, text in (telling or {}).items() if name in given]
-        for part in way_back.apart():
-            step = undo(operation, **path, **part.written, **(manner or {}))
-            step = step.on(look, left=part.left, back=part.back, same_shape=True)
-            yield step.leaving("; ".join(filter(None, (remains, *told))))
-        if way_back.lost:
-            yield way_back.no_way()
-        elif not way_back.written:
-            yield unchanged("the call gave nothing to change")
-        yield forward()
+        yield from updating(call, fields=fields, fixed=fixed, parts=parts, telling=telling)
 
     handler.__doc__ = summary
     handler.__qualname__ = f"restoring({operation!r})"
-    stripe.guards(operation, effect=effect, risk=risk, remains=remains)(handler)
+    stripe.guards(operation, effect=Effect.REVERSIBLE, risk=risk)(handler)
+
+
+def updating(
+    call: Call,
+    *,
+    fields: Collection[str] = (),
+    fixed: Collection[str] = (),
+    parts: Mapping[str, Collection[str]] | None = None,
+    remains: str = "",
+    same: Collection[str] = (),
+    telling: Mapping[str, str] | None = None,
+    manner: Mapping[str, Json] | None = None,
+) -> Handler:
+    """Write back the old values of what *call* names. Read by `retrieve` beside it.
+
+    *telling* says what remains where an argument was given that tells somebody something. *manner* is sent with the
+    undo. The fields in *same*, which the call does not name, have to be as they were.
+    """
+    path = {name: call.arguments[name] for name in stripe.table.by_name[call.operation].parameters}
+    look = read(f"{call.operation.rpartition('.')[0]}.retrieve", **path).through("shown")
+    before = yield look
+    given = {name: value for name, value in call.arguments.items() if name not in path}
+    way_back = plan(given, before, fields, fixed=fixed, parts=parts)
+    told = [text for name, text in (telling or {}).items() if name in given]
+    for part in way_back.apart():
+        step = undo(call.operation, **path, **part.written, **(manner or {}))
+        alone = {name: before[name] for name in same}
+        step = step.on(look, left={**part.left, **alone}, back={**part.back, **alone}, same_shape=True)
+        yield step.leaving("; ".join(filter(None, (remains, *told))))
+    if way_back.lost:
+        yield way_back.no_way()
+    elif not way_back.written:
+        yield unchanged("the call gave nothing to change")
+    yield forward()
 
 
 def kept(made: Json, fields: Collection[str]) -> dict[str, Json]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from agentguard.calls import ABSENT, Call, Effect, Handler, Json, Read, Risk, forward, no_undo, read, undo
 from agentguard_connectors.stripe.base import stripe
-from agentguard_connectors.stripe.fields import restoring, shown
+from agentguard_connectors.stripe.fields import restoring, shown, updating
 
 VOID = "it stays listed as void with its number, and the customer may have been sent it"
 CREDITED = "the invoice stays paid, a credit note and a refund stay beside it, and Stripe keeps its fee"
@@ -31,9 +31,10 @@ def invoice(thing: Json) -> Json:
 
 @stripe.view
 def invoices_in_force(page: Json) -> Json:
-    """Show which invoices on a page are neither void nor credited in full, and whether the page is all there is."""
-    in_force = {item["id"]: stage(item) for item in page["data"] if stage(item) != "over"}
-    return {"complete": not page["has_more"], **in_force}
+    """Show the invoices on a page that are neither void nor credited in full, and whether the page is all there is."""
+    in_force = [item for item in page["data"] if stage(item) != "over"]
+    stages = {item["id"]: stage(item) for item in in_force}
+    return {"complete": not page["has_more"], **stages, **{f"{item['id']} total": item["total"] for item in in_force}}
 
 
 def _listed(operation: str, made: Json, view: str, **more: Json) -> Read:
@@ -55,27 +56,33 @@ def create_invoice(call: Call) -> Handler:
     back = {"complete": True, made["id"]: ABSENT}
     taken = (made.get("lines") or {}).get("data") or call.arguments.get("pending_invoice_items_behavior") == "include"
     way_back = undo("invoices.delete", invoice=made["id"])
-    step = way_back.on(look, left={"complete": True, made["id"]: "draft"}, back=back)
+    # Another total: somebody has put items on it since, which would go with it.
+    left = {"complete": True, made["id"]: "draft", f"{made['id']} total": made["total"]}
+    step = way_back.on(look, left=left, back=back)
     yield step.leaving("whether the items that the draft took in are pending again has to be checked" if taken else "")
 
 
-restoring(
-    "invoices.update",
-    "Change a draft invoice; the old values come back.",
-    fields=(
-        "auto_advance",
-        "custom_fields",
-        "default_payment_method",
-        "default_source",
-        "description",
-        "due_date",
-        "effective_at",
-        "footer",
-        "on_behalf_of",
-        "statement_descriptor",
-    ),
-    fixed=("collection_method",),
+UPDATABLE = (
+    "auto_advance",
+    "custom_fields",
+    "default_payment_method",
+    "default_source",
+    "description",
+    "due_date",
+    "effective_at",
+    "footer",
+    "on_behalf_of",
+    "statement_descriptor",
 )
+
+
+@stripe.guards("invoices.update", effect=Effect.REVERSIBLE)
+def update(call: Call) -> Handler:
+    """Change a draft invoice; the old values come back."""
+    # That Stripe has finalized it in the meantime would be the doing of the call, and is not taken back by the field.
+    same = ("status",) if "auto_advance" in call.arguments else ()
+    yield from updating(call, fields=UPDATABLE, fixed=("collection_method",), same=same)
+
 
 stripe.irreversible(
     "invoices.delete",
@@ -99,22 +106,26 @@ stripe.irreversible("invoices.void_invoice", "A void invoice stays void; the cla
 
 
 @stripe.guards("invoices.pay", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains=CREDITED)
-def pay(invoice: str) -> Handler:
+def pay(call: Call, invoice: str) -> Handler:
     """Collect an invoice; a credit note refunds what was paid."""
+    before = yield read("invoices.retrieve", invoice=invoice)
     paid = yield forward()
-    if paid["status"] == "paid" and paid["total"]:
-        yield crediting(paid)
+    if before.get("amount_paid"):
+        yield no_undo("a part was paid before this call, and a credit note over the invoice would refund that as well")
+    elif paid["status"] == "paid" and paid["total"]:
+        yield crediting(paid, by_stripe=call.arguments.get("paid_out_of_band") not in (True, "true"))
     else:
         yield no_undo(f"nothing was collected that could be credited; the invoice is {paid['status']}")
 
 
-def crediting(paid: Json) -> Json:
+def crediting(paid: Json, *, by_stripe: bool = True) -> Json:
     """Make the undo for a paid invoice: a credit note over all of it, with a refund of what Stripe collected.
 
-    Paid out of band, there is nothing for Stripe to send back, and the note says so. What the customer's balance paid
-    is credited to it again (https://docs.stripe.com/api/credit_notes/create).
+    What Stripe did not collect (`paid_out_of_band`, of which invoices no longer tell) it cannot send back, and the
+    note says so. What the customer's balance paid is credited to it again
+    (https://docs.stripe.com/api/credit_notes/create).
     """
-    way = "out_of_band_amount" if paid.get("paid_out_of_band") else "refund_amount"
+    way = "refund_amount" if by_stripe else "out_of_band_amount"
     ways = {way: paid["amount_paid"], "credit_amount": paid["total"] - paid["amount_paid"]}
     amounts = {name: amount for name, amount in ways.items() if amount}
     way_back = undo("credit_notes.create", invoice=paid["id"], amount=paid["total"], **amounts)
@@ -162,6 +173,9 @@ def delete_item(invoiceitem: str) -> Handler:
     old = yield read("invoice_items.retrieve", invoiceitem=invoiceitem)
     names = ("description", "discountable", "invoice", "metadata", "period", "subscription")
     again = {name: old[name] for name in names if old.get(name) not in (None, "", {}, [])}
+    # Where the API shows it since 2025: https://docs.stripe.com/changelog/basil
+    parent = (old.get("parent") or {}).get("subscription_details") or {}
+    again |= {"subscription": parent["subscription"]} if parent.get("subscription") else {}
     price = ((old.get("pricing") or {}).get("price_details") or {}).get("price")
     if price:
         again |= {"pricing": {"price": price}, "quantity": old["quantity"]}

@@ -6,7 +6,7 @@ fee, and both bookings stay on the customer's statement.
 
 from __future__ import annotations
 
-from agentguard.calls import Effect, Handler, Json, NoUndo, Risk, Undo, forward, read, unchanged, undo
+from agentguard.calls import Call, Effect, Handler, Json, NoUndo, Risk, Undo, forward, no_undo, read, unchanged, undo
 from agentguard_connectors.stripe.base import stripe
 from agentguard_connectors.stripe.fields import restoring, shown
 
@@ -49,7 +49,8 @@ def refunding(paid: Json, **what: Json) -> Undo:
     (https://docs.stripe.com/connect/destination-charges#issue-refunds).
     """
     passed_on = {"reverse_transfer": True} if paid.get("transfer_data") else {}
-    fee = {"refund_application_fee": True} if paid.get("application_fee_amount") else {}
+    kept = paid.get("application_fee_amount") or paid.get("application_fee")
+    fee = {"refund_application_fee": True} if kept else {}
     return undo("refunds.create", **what, **passed_on, **fee)
 
 
@@ -60,7 +61,9 @@ def taking_back(made: Json) -> Undo | NoUndo:
         return unchanged("the intent is canceled already")
     if reached == "paid":
         way_back = refunding(made, payment_intent=made["id"])
-        return way_back.on(_look(made["id"]), left={"stage": "paid"}, back={"stage": "over"}).leaving(FEE)
+        saved = made.get("setup_future_usage") and made.get("customer")
+        remains = f"{FEE}; the card stays saved with the customer" if saved else FEE
+        return way_back.on(_look(made["id"]), left={"stage": "paid"}, back={"stage": "over"}).leaving(remains)
     way_back = undo("payment_intents.cancel", intent=made["id"])
     return way_back.on(_look(made["id"]), left={"stage": reached}, back={"stage": "over"}).leaving(CANCELED)
 
@@ -98,10 +101,10 @@ def confirm(intent: str) -> Handler:
 
 
 @stripe.guards("payment_intents.capture", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains=FEE)
-def capture(intent: str) -> Handler:
+def capture(call: Call, intent: str) -> Handler:
     """Take money that was held; it is refunded. What a smaller capture released is not held again."""
     held = yield read("payment_intents.retrieve", intent=intent)
-    way_back = refunding(held, payment_intent=intent)
+    way_back = refunding({**held, **call.arguments}, payment_intent=intent)
     yield way_back.on(_look(intent), left={"stage": "paid"}, back={"stage": "over"}).leaving(FEE)
     yield forward()
 
@@ -121,11 +124,17 @@ stripe.irreversible("refunds.cancel", "A refund that was stopped has to be made 
     effect=Effect.COMPENSABLE,
     remains="it stays listed as canceled",
 )
-def create_setup() -> Handler:
+def create_setup(payment_method: str) -> Handler:
     """Prepare to save a card; it is cancelled. A card that was saved at once is detached."""
+    before = None
+    if payment_method:
+        before = yield read("payment_methods.retrieve", payment_method=payment_method).or_none()
     made = yield forward()
-    if made["status"] == "succeeded":
-        saved = made["payment_method"]
+    saved = made["payment_method"]
+    if made["status"] == "succeeded" and before and before["id"] == saved and before["customer"]:
+        # To detach it would take a card away that somebody else has saved, and for good.
+        yield no_undo("the setup intent stays listed as succeeded; the card was saved before and stays as it was")
+    elif made["status"] == "succeeded":
         look = read("payment_methods.retrieve", payment_method=saved).through("shown")
         way_back = undo("payment_methods.detach", payment_method=saved)
         step = way_back.on(look, left={"customer": made["customer"]}, back={"customer": None})

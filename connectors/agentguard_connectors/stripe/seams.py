@@ -54,6 +54,11 @@ class StripeClientSeam(Seam):
         """The API key."""
         return [client._requestor.api_key] if client._requestor.api_key else []
 
+    def mode(self, client: Any) -> str:
+        """`live` or `test`: an account has both, and a key of the one sees nothing of the other."""
+        kinds = str(client._requestor.api_key or "").split("_")
+        return next((kind for kind in kinds if kind in ("live", "test")), "")
+
     def issue(self, twin: Any, out: Outgoing) -> None:
         """Send *out* with the twin's key and address."""
         url, arguments, options, mode = _prepared(out)

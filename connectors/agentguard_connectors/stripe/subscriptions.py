@@ -8,6 +8,8 @@ was billed for the first one stays.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Generator
+from typing import Any
 
 from agentguard.calls import (
     ABSENT,
@@ -26,11 +28,18 @@ from agentguard.calls import (
     undo,
 )
 from agentguard_connectors.stripe.base import stripe
-from agentguard_connectors.stripe.fields import Plan, creating, plan, reference, restoring, shown
+from agentguard_connectors.stripe.fields import Plan, creating, plan, reference, shown, updating
 from agentguard_connectors.stripe.invoices import crediting
 
 ENDED = "it stays listed as canceled, with its invoices"
+UNPAID = "what was paid for it after it was made is not refunded"
 PRORATED = "what Stripe billed or credited for the change stays"
+ANOTHER_PERIOD = (
+    "the prices have another billing period, so that Stripe would bill the old ones for a whole period at once: "
+    "the items stay as they are"
+)
+SEEN = ("id", "price", "plan", "quantity", "deleted")
+"""What of an item can be seen and put back."""
 UPDATABLE = (
     "cancel_at",
     "cancel_at_period_end",
@@ -59,7 +68,7 @@ def create_subscription() -> Handler:
     """Subscribe a customer; a first invoice that was paid is credited, and the subscription is cancelled."""
     made = yield forward()
     way_back = undo("subscriptions.cancel", subscription_exposed_id=made["id"], invoice_now=False, prorate=False)
-    yield way_back.on(_look(made["id"]), left={"over": False}, back={"over": True}).leaving(ENDED)
+    yield way_back.on(_look(made["id"]), left={"over": False}, back={"over": True}).leaving(f"{ENDED}; {UNPAID}")
     first = reference(made.get("latest_invoice"))
     if first:
         invoice = yield read("invoices.retrieve", invoice=first)
@@ -75,15 +84,73 @@ def update_subscription(call: Call, subscription_exposed_id: str, items: Json) -
     before = stripe.views["subscription"](raw)
     given = {n: value for n, value in call.arguments.items() if n not in ("subscription_exposed_id", "items")}
     way_back = plan(given, before, UPDATABLE, fixed=("collection_method",))
+    _ending(way_back, before)
+    way_back.lost += sorted({f"items.{name}" for item in items or () for name in item if name not in SEEN})
     same_items = not items or all("id" in item and item.get("deleted") != "true" for item in items)
     if way_back.lost:
         yield way_back.no_way()
     if same_items:
-        yield _restoring(subscription_exposed_id, look, way_back, raw, items, None)
+        another = yield from _another_period(raw["items"]["data"], items)
+        if another:
+            yield no_undo(ANOTHER_PERIOD)
+            items = None
+        if items or way_back.written or not another:
+            yield _restoring(subscription_exposed_id, look, way_back, raw, items, None)
         yield forward()
     else:
         made = yield forward()
-        yield _restoring(subscription_exposed_id, look, way_back, raw, items, made)
+        if _periods(raw["items"]["data"]) != _periods(made["items"]["data"]):
+            yield no_undo(ANOTHER_PERIOD)
+            items = None
+        if items or way_back.written:
+            yield _restoring(subscription_exposed_id, look, way_back, raw, items, made)
+
+
+def _ending(way_back: Plan, before: Json) -> None:
+    """Put back when the subscription ends, where the call sets that: each way to say so takes the place of the other.
+
+    See https://docs.stripe.com/billing/subscriptions/cancel.
+    """
+    named = way_back.written.keys() & {"cancel_at", "cancel_at_period_end"}
+    if not named or "cancel_at" not in before:
+        return
+    for name in named:
+        del way_back.written[name], way_back.back[name]
+    way_back.back["cancel_at_period_end"] = before["cancel_at_period_end"]
+    if before["cancel_at_period_end"]:
+        way_back.written["cancel_at_period_end"] = True
+        return
+    way_back.back["cancel_at"] = before["cancel_at"]
+    if before["cancel_at"]:
+        way_back.written["cancel_at"] = before["cancel_at"]
+    elif "cancel_at_period_end" in named:
+        way_back.written["cancel_at_period_end"] = False
+    else:
+        way_back.written["cancel_at"] = ""
+
+
+def _another_period(former: list[Json], items: Json) -> Generator[Read, Any, bool]:
+    """Whether a call gives one of the items that it names a price with another period."""
+    periods = {item["id"]: _period(item.get("price")) for item in former if "id" in item}
+    for item in items or ():
+        name = item.get("price") or item.get("plan")
+        price = (yield read("prices.retrieve", price=name)) if name else item.get("price_data")
+        if price and _period(price) != periods.get(item["id"], _period(price)):
+            return True
+    return False
+
+
+def _period(price: Json) -> tuple[str, int]:
+    """How often a price is billed. To change it begins a new period, which is billed at once.
+
+    See https://support.stripe.com/questions/handling-subscription-changes.
+    """
+    recurring = (price.get("recurring") if isinstance(price, dict) else None) or {}
+    return str(recurring.get("interval")), int(recurring.get("interval_count") or 1)
+
+
+def _periods(items: list[Json]) -> set[tuple[str, int]]:
+    return {_period(item.get("price")) for item in items}
 
 
 def _restoring(name: str, look: Read, way_back: Plan, old: Json, items: Json, made: Json) -> Undo | NoUndo:
@@ -107,7 +174,9 @@ def _restoring(name: str, look: Read, way_back: Plan, old: Json, items: Json, ma
     if not written:
         return unchanged("of what can be put back, the call changed nothing")
     step = undo("subscriptions.update", subscription_exposed_id=name, **written)
-    return step.on(look, left=left, back=back, same_shape=True).leaving(PRORATED if items else "")
+    # An end within a period is prorated, too.
+    billed = items or "cancel_at" in way_back.left
+    return step.on(look, left=left, back=back, same_shape=True).leaving(PRORATED if billed else "")
 
 
 def _item(old: Json, **more: Json) -> Json:
@@ -142,15 +211,16 @@ creating(
     manner={"proration_behavior": "none"},
 )
 
-restoring(
-    "subscription_items.update",
-    "Change price or quantity of a subscription; the old ones come back, and what was billed stays.",
-    fixed=("price", "quantity"),
-    effect=Effect.COMPENSABLE,
-    risk=Risk.HIGH,
-    remains=PRORATED,
-    manner={"proration_behavior": "none"},
-)
+
+@stripe.guards("subscription_items.update", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains=PRORATED)
+def update_item(call: Call, item: str) -> Handler:
+    """Change price or quantity of a subscription; the old ones come back, and what was billed stays."""
+    old = yield read("subscription_items.retrieve", item=item)
+    if (yield from _another_period([old], [{**call.arguments, "id": item}])):
+        yield no_undo(ANOTHER_PERIOD)
+        yield forward()
+    else:
+        yield from updating(call, fixed=("price", "quantity"), remains=PRORATED, manner={"proration_behavior": "none"})
 
 
 @stripe.view

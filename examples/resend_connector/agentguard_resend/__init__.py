@@ -23,6 +23,9 @@ resend = Connector(
 )
 
 
+FIELDS = ("name", "email", "first_name", "last_name", "unsubscribed")
+
+
 @resend.view
 def last_event(email: Json) -> Json:
     return {"last_event": email["last_event"].removeprefix("email.")}
@@ -30,7 +33,9 @@ def last_event(email: Json) -> Json:
 
 @resend.view
 def by_id(listed: Json) -> Json:
-    return {item["id"]: {name: item.get(name) for name in ("name", "email") if name in item} for item in listed["data"]}
+    shown = {item["id"]: {name: item[name] for name in FIELDS if name in item} for item in listed["data"]}
+    # What stands on another page is not there, and is not gone either.
+    return {**shown, "more": True} if listed.get("has_more") else shown
 
 
 @resend.guards("emails.send", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains="it stays listed as canceled")
@@ -53,24 +58,32 @@ def create_audience() -> Handler:
     made = yield forward()
     look = read("audiences.list").through("by_id")
     yield undo("audiences.remove", id=made["id"]).on(
-        look, left={made["id"]: {"name": made["name"]}}, back={made["id"]: ABSENT}
+        look, left={made["id"]: {"name": made["name"]}, "more": ABSENT}, back={made["id"]: ABSENT, "more": ABSENT}
     )
 
 
 @resend.guards("contacts.create", effect=Effect.REVERSIBLE)
-def create_contact(audience_id: str) -> Handler:
-    """Add a contact; it is removed."""
-    made = yield forward()
+def create_contact(audience_id: str, email: str) -> Handler:
+    """Add a contact; it is removed, unless it was there before."""
     look = read("contacts.list", audience_id=audience_id).through("by_id")
+    before = yield look
+    made = yield forward()
+    if made["id"] in before or "more" in before:
+        yield no_undo("the contact may have been there before, and its former fields are not on record")
+        return
     yield undo("contacts.remove", audience_id=audience_id, id=made["id"]).on(
-        look, left={made["id"]: {"email": made["email"]}}, back={made["id"]: ABSENT}
+        look, left={made["id"]: {"email": email}, "more": ABSENT}, back={made["id"]: ABSENT, "more": ABSENT}
     )
 
 
 @resend.guards("contacts.remove", effect=Effect.COMPENSABLE, remains="the contact has a new id")
 def remove_contact(audience_id: str, id: str) -> Handler:  # noqa: A002 - what the API calls it
-    """Remove a contact; it is added again, under a new id."""
+    """Remove a contact; it is added again, under a new id, and unsubscribed if it was."""
     contacts = yield read("contacts.list", audience_id=audience_id).through("by_id")
-    again = undo("contacts.create", audience_id=audience_id, email=contacts[id]["email"])
-    yield again.leaving("the contact has a new id")
+    if id in contacts:
+        fields = {name: value for name, value in contacts[id].items() if value}
+        again = undo("contacts.create", audience_id=audience_id, **fields)
+        yield again.leaving("the contact has a new id")
+    else:
+        yield no_undo("the contact was not among those that were listed, so that it is not on record")
     yield forward()

@@ -1,0 +1,288 @@
+"""The runner: work, a kill at a named point, rollbacks in new processes, and the oracle.
+
+with Bench(folder) as bench:
+    bench.run(SCENARIOS["notes"], kill="before_send:2")
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from agentguard import failpoints
+from tests.boxes import Box, start_boxes
+from tests.crash.oracle import Arrived, LedgerView, ServiceLog, check, read_log
+from tests.crash.scenarios import Scenario, box_of
+
+ROOT = Path(__file__).parents[2]
+PASSES = 2
+"""Rollbacks that come to their end: the second must find nothing to do."""
+SESSION = "crash"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What a stand-in does to one request of the work: the *at*-th that arrives at *service*, reads included."""
+
+    service: str
+    at: int
+    mode: str
+    status: int = 502
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.at}:{self.mode}"
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Read what `str` makes of a fault."""
+        service, at, mode = text.split(":")
+        return cls(service, int(at), mode)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What goes wrong in one run."""
+
+    scenario: Scenario
+    kill: str = ""
+    """Where the work is killed."""
+    kill_rollback: str = ""
+    """Where the first rollback is killed."""
+    fault: Fault | None = None
+    fault_rollback: Fault | None = None
+    mutant: str = ""
+    """The mistake that is built into the library for this run (see mutants.py)."""
+
+    def replay(self) -> str:
+        """The command that runs this again."""
+        named = {name: str(value) for name, value in vars(self).items() if name != "scenario" and value}
+        options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in named.items())
+        return f"python -m tests.crash {self.scenario.name} {options}".strip()
+
+
+@dataclass
+class Run:
+    """One run, and what the oracle says of it."""
+
+    plan: Plan
+    log: ServiceLog
+    ledger: LedgerView
+    violations: list[str] = field(default_factory=list)
+    points: list[str] = field(default_factory=list)
+    """The failpoints that the work reached."""
+    points_of_rollback: list[str] = field(default_factory=list)
+    said: str = ""
+    """What the work and the rollbacks wrote to their standard error."""
+
+    def __str__(self) -> str:
+        lines = [f"replay: {self.plan.replay()}", *(f"  violation: {violation}" for violation in self.violations)]
+        return "\n".join(lines)
+
+
+class Bench:
+    """Stand-ins and the process that runs are forked from, for many runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logs = {"notes": folder / "notes.jsonl"}
+        self.runs = 0
+        self.violations = 0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Bench:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / "log.jsonl"
+        named = ("github", "stripe", "slack")
+        self.boxes = self._stack.enter_context(start_boxes(log, *named))
+        self.boxes["notes"] = self._stack.enter_context(_notes(self.logs["notes"]))
+        self.logs |= dict.fromkeys(named, log)
+        self.worker = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        self._stack.callback(self._stop)
+        return self
+
+    def _stop(self) -> None:
+        self.worker.communicate()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._stack.close()
+
+    def run(self, plan: Plan) -> Run:
+        """Do one run from beginning to end."""
+        self.runs += 1
+        scenario = plan.scenario
+        folder = self.folder / f"run-{self.runs}"
+        folder.mkdir()
+        boxes = {service: self.boxes[box_of(service)].reset() for service in scenario.services}
+        job = _Job(self, scenario, folder, {service: box.url for service, box in boxes.items()}, plan.mutant)
+        known = job.do("prepare")
+        before = self._snapshots(boxes)
+        marks = self._ends()
+        arrived: list[Arrived] = []
+        reports: list[dict[str, Any]] = []
+
+        def collect(phase: str) -> None:
+            files = dict.fromkeys(self.logs[box.name] for box in boxes.values())
+            for file in files:
+                found, marks[file] = read_log(file, marks[file], phase)
+                arrived.extend(found)
+
+        violations: list[str] = []
+        self._arm(plan.fault)
+        code = job.do("forward", kill=plan.kill, known=known)
+        if job.code not in (0, -signal.SIGKILL) or (job.code == 0 and plan.kill and not job.reached(plan.kill)):
+            violations.append(f"the work ended with {job.code} and not as planned: {code or job.said[-600:]}")
+        if "threads" in scenario.name:
+            time.sleep(0.1)  # what another thread has sent is on its way still
+        collect("forward")
+        points = job.points()
+        for service, state in scenario.drift.items():
+            boxes[service].seed(**state)
+
+        self._arm(plan.fault_rollback)
+        points_of_rollback: list[str] = []
+        for number in range(1, PASSES + 1 + bool(plan.kill_rollback)):
+            kill = plan.kill_rollback if number == 1 else ""
+            report = job.do("rollback", kill=kill)
+            collect(f"rollback {number}")
+            if number == 1:
+                points_of_rollback = job.points()
+            if job.code == 0:
+                reports.append({**report, "phase": f"rollback {number}"})
+            elif job.code != -signal.SIGKILL or not kill:
+                if "NoSuchSession" in job.said and not arrived:
+                    continue
+                violations.append(f"rollback {number} ended with {job.code}: {job.said[-600:]}")
+        if plan.fault_rollback is not None:
+            reports = reports[-1:]  # the fault may keep the first from its end
+
+        log = ServiceLog(arrived, before, self._snapshots(boxes), scenario.residue, scenario.takes_back)
+        log.conflicts, log.drift = scenario.conflicts, scenario.drift
+        ledger = LedgerView.read(job.ledger, SESSION, reports)
+        violations += check(log, ledger)
+        self.violations += len(violations)
+        return Run(plan, log, ledger, violations, points, points_of_rollback, job.said)
+
+    def _arm(self, fault: Fault | None) -> None:
+        if fault is None:
+            return
+        box = self.boxes[box_of(fault.service)]
+        if fault.at > 1:
+            box.fault("delay_before", "*", times=fault.at - 1, seconds=0)
+        box.fault(fault.mode, "*", status=fault.status)
+
+    def _ends(self) -> dict[Path, int]:
+        return {file: file.stat().st_size if file.exists() else 0 for file in self.logs.values()}
+
+    @staticmethod
+    def _snapshots(boxes: dict[str, Box]) -> dict[str, Any]:
+        return {box.name: box.snapshot() for box in boxes.values()}
+
+
+class _Job:
+    """What the children of one run have in common."""
+
+    def __init__(self, bench: Bench, scenario: Scenario, folder: Path, urls: dict[str, str], mutant: str) -> None:
+        self.bench, self.scenario, self.folder, self.urls, self.mutant = bench, scenario, folder, urls, mutant
+        self.ledger = folder / "ledger.db"
+        self.code = 0
+        self.said = ""
+        self._points = folder / "points"
+
+    def do(self, what: str, kill: str = "", **more: Any) -> Any:
+        """Have one child do *what* and return what it made; None where it died before."""
+        result = self.folder / "result.json"
+        result.unlink(missing_ok=True)
+        self._points.unlink(missing_ok=True)
+        environment = {failpoints.POINT: kill, failpoints.LOG: str(self._points)}
+        job = {"do": what, "scenario": self.scenario.name, "urls": self.urls, "ledger": str(self.ledger)}
+        job |= {"result": str(result), "environment": environment, "mutant": self.mutant, **more}
+        worker = self.bench.worker
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write(f"{json.dumps(job)}\n")
+        worker.stdin.flush()
+        self.code = json.loads(worker.stdout.readline())["code"]
+        self.said = Path(f"{result}.err").read_text()
+        return json.loads(result.read_text()) if result.exists() else None
+
+    def points(self) -> list[str]:
+        """The failpoints that the last child reached."""
+        return self._points.read_text().split() if self._points.exists() else []
+
+    def reached(self, point: str) -> bool:
+        return point in self.points()
+
+
+@contextmanager
+def _notes(log: Path) -> Iterator[Box]:
+    command = [sys.executable, "-m", "tests.core.notes", str(log)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        yield Box("notes", process.stdout.readline().strip())
+        process.communicate()
+
+
+# Matrices
+
+
+def kills(bench: Bench, scenario: Scenario) -> Iterator[Run]:
+    """One clean run, then one for every occurrence of every failpoint of the work."""
+    clean = bench.run(Plan(scenario))
+    yield clean
+    for point in clean.points:
+        yield bench.run(Plan(scenario, point))
+
+
+def kills_of_rollback(bench: Bench, scenario: Scenario, kill: str = "") -> Iterator[Run]:
+    """A second kill at every point of the rollback that follows a clean run, or one killed at *kill*."""
+    for point in bench.run(Plan(scenario, kill)).points_of_rollback:
+        yield bench.run(Plan(scenario, kill, point))
+
+
+def compound(bench: Bench, scenario: Scenario) -> Iterator[Run]:
+    """The same after a kill at every point of the work."""
+    for kill in bench.run(Plan(scenario)).points:
+        yield from kills_of_rollback(bench, scenario, kill)
+
+
+MODES = ("drop_before", "drop_after", "status_after", "truncate")
+
+
+def faults(bench: Bench, scenario: Scenario, modes: tuple[str, ...] = MODES) -> Iterator[Run]:
+    """Each fault at each write of the work."""
+    for service, at in _writes(bench.run(Plan(scenario)), "forward"):
+        for mode in modes:
+            yield bench.run(Plan(scenario, fault=Fault(service, at, mode)))
+
+
+def faults_of_rollback(bench: Bench, scenario: Scenario, modes: tuple[str, ...] = MODES) -> Iterator[Run]:
+    """Each fault at each write of the rollback."""
+    for service, at in _writes(bench.run(Plan(scenario)), "rollback 1"):
+        for mode in modes:
+            yield bench.run(Plan(scenario, fault_rollback=Fault(service, at, mode)))
+
+
+def _writes(clean: Run, phase: str) -> Iterator[tuple[str, int]]:
+    """The writes of a run: the service, and the how-manieth of its requests it is."""
+    counts: dict[str, int] = {}
+    for one in clean.log.arrived:
+        if one.phase == phase:
+            counts[one.service] = counts.get(one.service, 0) + 1
+            if not one.reads:
+                yield one.service, counts[one.service]
