@@ -40,7 +40,6 @@ class Unwinding:
     """Finds the client for a call. Raises an AgentguardError where there is none."""
     connector_for: Callable[[CallRow], Connector]
     """Finds the connector of a call, with or without a client."""
-    done: Callable[[CallOutcome], None] = lambda _outcome: None
     deleted: set[int] = field(default_factory=set)
     """Calls that made what another call of this session has deleted."""
 
@@ -60,7 +59,6 @@ def unwind(work: Unwinding, after: int, upto: int) -> Flow[list[CallOutcome]]:
         gone = yield from made_and_gone(work, call, own, calls, undos)
         if gone is not None:
             results.append(gone)
-            work.done(gone)
             continue
         waits_for = None
         if still_open:
@@ -72,7 +70,6 @@ def unwind(work: Unwinding, after: int, upto: int) -> Flow[list[CallOutcome]]:
         if result.outcome in _STILL_OPEN:
             still_open.append(lineage(operations_of(work, call), call, own))
         results.append(result)
-        work.done(result)
     return results
 
 
