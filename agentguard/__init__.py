@@ -6,44 +6,70 @@ with agentguard.session(agent="onboarding", intent="Open the onboarding issue") 
     gh = agentguard.wrap(Github(auth=token), session)
     gh.get_repo("acme/hr").create_issue("Onboard Ashu")
 session.rollback()
+
+The names are imported when they are first used, so that a program which only might use agentguard starts as fast as
+without it. A new public name goes into three lists below, which a test compares: the imports that type checkers read,
+`_PUBLIC`, and `__all__`.
 """
 
-from agentguard.action import action
-from agentguard.calls import (
-    ABSENT,
-    Call,
-    CallState,
-    Effect,
-    Finder,
-    Handler,
-    Outcome,
-    Risk,
-    forward,
-    no_undo,
-    read,
-    unchanged,
-    undo,
-)
-from agentguard.connector import Account, Connector
-from agentguard.errors import (
-    AgentguardError,
-    ApprovalDenied,
-    ApprovalRequired,
-    Blocked,
-    ConfigError,
-    HandlerError,
-    LedgerError,
-    NoSuchSession,
-    SessionClosed,
-    SessionExists,
-    SnapshotFailed,
-    UnknownClient,
-    UnknownConnector,
-    UsageError,
-    WrongSession,
-)
-from agentguard.report import CallOutcome, Card, Report
-from agentguard.session import Session, load, session, wrap
+# ruff: noqa: TC004 - naming the names in __all__ is no use of them at run time, and that is the only one
+
+import sys
+from types import ModuleType
+
+TYPE_CHECKING = False  # type checkers take it for true by its name; importing `typing` for it would take longer
+if TYPE_CHECKING:
+    from agentguard.action import action
+    from agentguard.calls import (
+        ABSENT,
+        Call,
+        CallState,
+        Effect,
+        Finder,
+        Handler,
+        Outcome,
+        Risk,
+        forward,
+        no_undo,
+        read,
+        unchanged,
+        undo,
+    )
+    from agentguard.connector import Account, Connector
+    from agentguard.errors import (
+        AgentguardError,
+        ApprovalDenied,
+        ApprovalRequired,
+        Blocked,
+        ConfigError,
+        HandlerError,
+        LedgerError,
+        NoSuchSession,
+        SessionClosed,
+        SessionExists,
+        SnapshotFailed,
+        UnknownClient,
+        UnknownConnector,
+        UsageError,
+        WrongSession,
+    )
+    from agentguard.report import CallOutcome, Card, Report
+    from agentguard.session import Session, load, session, wrap
+
+_PUBLIC = {
+    "action": "action",
+    "calls": "ABSENT Call CallState Effect Finder Handler Outcome Risk forward no_undo read unchanged undo",
+    "connector": "Account Connector",
+    "errors": (
+        "AgentguardError ApprovalDenied ApprovalRequired Blocked ConfigError HandlerError LedgerError NoSuchSession "
+        "SessionClosed SessionExists SnapshotFailed UnknownClient UnknownConnector UsageError WrongSession"
+    ),
+    "report": "CallOutcome Card Report",
+    "session": "Session load session wrap",
+}
+"""The modules of the package, and the public names that each of them has."""
+
+_MODULES = {name: module for module, names in _PUBLIC.items() for name in names.split()}
 
 __all__ = [
     "ABSENT",
@@ -85,3 +111,34 @@ __all__ = [
     "undo",
     "wrap",
 ]
+
+
+class _Package(ModuleType):
+    """The package, whose names and modules are imported when somebody asks for them."""
+
+    def __getattr__(self, name: str) -> object:
+        from importlib import import_module
+
+        if name in _MODULES:
+            value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+            self.__dict__[name] = value
+            return value
+        if not name.startswith("_"):
+            module = f"{__name__}.{name}"
+            try:
+                return import_module(module)
+            except ModuleNotFoundError as error:
+                if error.name != module:  # it is there, and something that it needs is not
+                    raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=self)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # Importing a module puts it into its package. `session` and `action` are names of functions here.
+        if name not in _MODULES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*self.__dict__, *__all__})
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,29 +1,37 @@
 """The program `agentguard`: look at what agents did, and take it back from any shell.
 
 Exit codes: 0 done and well, 1 a rollback that is not ok (or was declined), 2 a mistake in the command or the
-configuration. Whatever goes wrong is one line on stderr. rich and the SDKs are imported by the commands that use them,
-so that `agentguard --help` is quick.
+configuration. Whatever goes wrong is one line on stderr. A command is imported when it is run, and rich and the SDKs by
+the commands that use them, so that `agentguard --help` is quick.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
 
 import click
 
-from agentguard.cli.connectors import connectors
-from agentguard.cli.demo import demo
-from agentguard.cli.rollback import rollback
-from agentguard.cli.sessions import sessions
-from agentguard.cli.show import show
+from agentguard.cli.lazy import Lazy, LazyGroup
 from agentguard.errors import AgentguardError
-from agentguard.report import visible
+
+COMMANDS = {
+    "connectors": Lazy("agentguard.cli.connectors:connectors", "List services and what can be taken back."),
+    "demo": Lazy("agentguard.cli.demo:demo", "See an agent fail and its work taken back."),
+    "rollback": Lazy("agentguard.cli.rollback:rollback", "Take a session's calls back, newest first."),
+    "sessions": Lazy("agentguard.cli.sessions:sessions", "List recorded sessions, newest first."),
+    "show": Lazy("agentguard.cli.show:show", "Show what a session did, and what came of it."),
+}
+"""Every command, with the first sentence of its own help. This is the place for a new one; a test compares them."""
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    commands_in=COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="agentguard", message="agentguard %(version)s")
 @click.pass_context
 def program(context: click.Context) -> None:
@@ -34,10 +42,8 @@ def program(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-for command in (sessions, show, rollback, connectors, demo):
-    program.add_command(command)
+    else:
+        _log_in_lines()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,10 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode still gets its report
-    if not logging.getLogger("agentguard").handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_OneLine())
-        logging.getLogger("agentguard").addHandler(handler)
     try:
         code = program.main(arguments, prog_name="agentguard", standalone_mode=False)
     except click.UsageError as error:
@@ -68,17 +70,29 @@ def main(arguments: list[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-class _OneLine(logging.Formatter):
-    """What agentguard logs, as its errors are told."""
+def _log_in_lines() -> None:
+    """Say what agentguard logs as its errors are told, unless the program that runs this has its own way."""
+    import logging
 
-    def format(self, record: logging.LogRecord) -> str:
-        told = record.getMessage()
-        if record.exc_info and record.exc_info[1] is not None:
-            told += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
-        return f"agentguard: {visible(' '.join(told.removeprefix('agentguard: ').split()))}"
+    from agentguard.report import visible
+
+    class OneLine(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            told = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                told += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
+            return f"agentguard: {visible(' '.join(told.removeprefix('agentguard: ').split()))}"
+
+    log = logging.getLogger("agentguard")
+    if not log.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(OneLine())
+        log.addHandler(handler)
 
 
 def _complain(message: str, code: int = 2) -> int:
     """Say in one line on stderr what happened; text of others in it cannot move the cursor."""
+    from agentguard.report import visible
+
     sys.stderr.write(f"agentguard: {visible(' '.join(message.split()))}\n")
     return code
