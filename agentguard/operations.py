@@ -14,6 +14,7 @@ the arguments of a write that travel in the query string; all others travel in t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -42,7 +43,7 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names in the path, in their order."""
-        return tuple(_parameter(part)[0] for part in self.path.split("/") if part.startswith("{"))
+        return _parameters(self.path)
 
     def fill(self, arguments: dict[str, Json]) -> tuple[str, dict[str, Json]]:
         """Return the path with *arguments* in it, quoted, and the arguments that are left over."""
@@ -98,6 +99,11 @@ def _parameter(segment: str) -> tuple[str, str]:
     """The name in a segment such as `{id}`, `{+path}` or `{id}:cancel`, and what follows it."""
     name, _, suffix = segment.removeprefix("{").removeprefix("+").partition("}")
     return name, suffix
+
+
+@lru_cache(maxsize=4096)
+def _parameters(path: str) -> tuple[str, ...]:
+    return tuple(_parameter(part)[0] for part in path.split("/") if part.startswith("{"))
 
 
 class _Node:

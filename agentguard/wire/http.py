@@ -37,7 +37,7 @@ class Request:
     @property
     def path(self) -> str:
         """The path, still quoted, without the query."""
-        return urlsplit(self.url).path
+        return path_of(self.url)
 
     @property
     def query(self) -> dict[str, Json]:
@@ -78,6 +78,16 @@ class Outgoing:
     query: dict[str, Json] = field(default_factory=dict)
     body: Json = None
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def path_of(url: str) -> str:
+    """The path of *url*, still quoted, without query and fragment; what `urlsplit` says, sooner for what is usual."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("https", "http") or "[" in url or not (url.isascii() and url.isprintable()):
+        return urlsplit(url).path
+    rest = rest.partition("#")[0].partition("?")[0]
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else ""
 
 
 def pairs_to_dict(pairs: list[tuple[str, str]]) -> dict[str, Json]:

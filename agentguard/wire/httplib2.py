@@ -41,7 +41,7 @@ class GatedHttp(wrapt.ObjectProxy[Any]):
     ) -> tuple[httplib2.Response, bytes]:
         """Let a read pass with its body unread; let the guard decide on everything else."""
         gate: Gate = self._self_gate
-        verb = Headers(headers or {}).get(OVERRIDE, method).upper()
+        verb = meant(method, headers)
         if gate.passes(verb, uri):
             inner: tuple[httplib2.Response, bytes] = self.__wrapped__.request(
                 uri, method, body, headers, redirections, connection_type, **kwargs
@@ -80,6 +80,13 @@ class GatedHttp(wrapt.ObjectProxy[Any]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("a guarded client belongs to a session of this process and cannot be pickled")
+
+
+def meant(method: str, headers: Any) -> str:
+    """The verb that is meant. Asked for every read, so that the other header fields are left alone."""
+    if headers and any(len(name) == len(OVERRIDE) and str(name).lower() == OVERRIDE for name in headers):
+        method = Headers(headers)[OVERRIDE]
+    return method.upper()
 
 
 def read_body(body: Any) -> bytes:
