@@ -54,7 +54,8 @@ if TYPE_CHECKING:
         WrongSession,
     )
     from agentguard.report import CallOutcome, Card, Report
-    from agentguard.session import Session, load, session, wrap
+    from agentguard.opening import load, session, wrap
+    from agentguard.session import Session
 
 _PUBLIC = {
     "action": "action",
@@ -65,7 +66,8 @@ _PUBLIC = {
         "SessionClosed SessionExists SnapshotFailed UnknownClient UnknownConnector UsageError WrongSession"
     ),
     "report": "CallOutcome Card Report",
-    "session": "Session load session wrap",
+    "opening": "load session wrap",
+    "session": "Session",
 }
 """The modules of the package, and the public names that each of them has."""
 

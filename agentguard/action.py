@@ -24,11 +24,15 @@ from typing import Any, TypeVar
 
 from agentguard.calls import ABSENT, Answer, Call, Certainty, Effect, Handler, Json, Risk, forward, read, undo
 from agentguard.connector import Connector
-from agentguard.engine import Work, guard
-from agentguard.errors import UsageError
-from agentguard.flow import Send, Sent, arun, run
+from agentguard.drivers import arun, run
+from agentguard.engine import guard
+from agentguard.errors import AnswerLost, SessionLost, UsageError
+from agentguard.flow import Send, Sent
+from agentguard.ledger.rows import CallRow
 from agentguard.operations import Operation, OperationTable
+from agentguard.replay import once
 from agentguard.session import Session, current
+from agentguard.work import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,6 +91,7 @@ def action(
                 work = _work(session, bound(args, kwargs))
 
                 async def asend(step: Send) -> Sent:
+                    _check_owner(session)
                     return _sent(name, await function(*args, **kwargs))
 
                 with session.taking_call():
@@ -100,6 +105,7 @@ def action(
             work = _work(session, bound(args, kwargs))
 
             def send(step: Send) -> Sent:
+                _check_owner(session)
                 return _sent(name, function(*args, **kwargs))
 
             with session.taking_call():
@@ -169,11 +175,14 @@ def _session(name: str) -> Session:
 
 
 def _work(session: Session, call: Call) -> Work:
-    return Work(session, border, actions.table.by_name[call.operation], call, method=call.operation)
+    operation = actions.table.by_name[call.operation]
+    named = once.get()
+    return Work(session, border, operation, call, method=call.operation, once=named.next() if named else None)
 
 
 def _sent(name: str, result: Any) -> Sent:
-    return Sent(Answer(200, _json(name, result, after=True), Certainty.HAPPENED), result)
+    value = _json(name, result, after=True)
+    return Sent(Answer(200, value, Certainty.HAPPENED), result, {"status": 200, "as_answer": True})
 
 
 def _json(name: str, value: Any, *, after: bool = False) -> Any:
@@ -193,6 +202,17 @@ class _NotRun(UsageError):
     """The function was not run."""
 
 
+class _Lost(_NotRun, SessionLost):
+    """Another process has taken the session over. The function was not run."""
+
+
+def _check_owner(session: Session) -> None:
+    try:
+        session.check_owner()
+    except SessionLost as lost:
+        raise _Lost(str(lost)) from None
+
+
 @dataclass(slots=True)
 class _Border:
     """Runs actions, their undos and their looks by name."""
@@ -210,6 +230,20 @@ class _Border:
     def never_left(self, error: BaseException) -> bool:
         """What a function raises proves nothing, not even an error of ours: it may have called a wrapped client."""
         return isinstance(error, _NotRun)
+
+    def replay(self, call: CallRow) -> Json:
+        """The recorded result of *call*."""
+        kept = call.response
+        value = kept.get("json", call.answer) if isinstance(kept, dict) else None
+        if kept is None or (isinstance(value, dict) and value.keys() & {"$unserialisable", "$large"}):
+            raise AnswerLost(
+                f"the action {call.name!r} is call {call.seq} of session {call.session} again, which happened, and its "
+                "result is not on record. It was not run."
+            )
+        return value
+
+    def tell(self, note: str) -> None:
+        """A function raises its own exceptions."""
 
     def perform(self, call: Call, headers: Mapping[str, str]) -> Answer:
         result = _named(call.operation)(**call.arguments)

@@ -96,6 +96,12 @@ class Answer:
     certainty: Certainty
     missing: bool = False  # the service says that there is no such thing (or that we may not see it)
     error: str | None = None
+    retry_after: float | None = None  # seconds, where the service says when to come again
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same request may fare better in a moment, and certainly did nothing this time."""
+        return self.certainty is Certainty.REFUSED and (self.status == 429 or self.retry_after is not None)
 
 
 @dataclass(frozen=True, slots=True)

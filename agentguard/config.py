@@ -11,6 +11,10 @@
     [actions]
     modules = ["myapp.actions"]               # imported before a rollback, so that their actions are known
 
+    [recovery]
+    lease = "30s"                             # how long a process that says nothing counts as alive
+    send_deadline = "30s"                     # when a request has landed or was given up
+
 The file is the one that AGENTGUARD_CONFIG names, or the first found in the working directory and the folders above it.
 What it imports is looked for in its own folder first. Nothing in it is a secret: factories and the environment hold
 those.
@@ -42,11 +46,22 @@ class _Actions(msgspec.Struct, forbid_unknown_fields=True):
     modules: list[str] = []
 
 
+class _Recovery(msgspec.Struct, forbid_unknown_fields=True):
+    lease: str | float | None = None
+    send_deadline: str | float | None = None
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     ledger: str | None = None
     clients: dict[str, str] = {}
     connectors: dict[str, str] = {}
     actions: _Actions = msgspec.field(default_factory=_Actions)
+    recovery: _Recovery = msgspec.field(default_factory=_Recovery)
+    marks: dict[str, str] = {}
+    policy: dict[str, Any] = {}
+    unwind: dict[str, Any] = {}
+    audit: dict[str, Any] = {}
+    approvals: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,8 @@ class Config:
     clients: dict[str, str] = field(default_factory=dict)
     connectors: dict[str, str] = field(default_factory=dict)
     modules: list[str] = field(default_factory=list)
+    recovery: dict[str, float] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
 
 
 def load_config() -> Config:
@@ -75,12 +92,36 @@ def load_config() -> Config:
         read = msgspec.convert(content, _File)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_place(str(error))}. Nothing was started. Correct the file.") from error
-    return Config(path, _below(path.parent, read.ledger), read.clients, read.connectors, read.actions.modules)
+    recovery = {
+        name: _duration(f"{path}: [recovery] {name}", given)
+        for name in read.recovery.__struct_fields__
+        if (given := getattr(read.recovery, name)) is not None
+    }
+    ledger = _below(path.parent, read.ledger)
+    return Config(path, ledger, read.clients, read.connectors, read.actions.modules, recovery, read.marks)
 
 
 def ledger_location(explicit: str | Path | None = None) -> str | Path:
     """Say where the ledger is: as told, else AGENTGUARD_LEDGER, else agentguard.toml, else the usual place."""
     return explicit or os.environ.get("AGENTGUARD_LEDGER") or load_config().ledger or DEFAULT
+
+
+def seconds(variable: str, name: str, usual: float) -> float:
+    """A duration: of the environment *variable*, else of `[recovery]` in agentguard.toml, else the usual one."""
+    given = os.environ.get(variable)
+    if given:
+        return _duration(variable, given)
+    return load_config().recovery.get(name, usual)
+
+
+def _duration(place: str, given: str | float) -> float:
+    """Seconds, or a number with a unit: 30, "30s", "5m", "2h", "1d"."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(given))
+    if not found or float(found[1]) <= 0:
+        raise ConfigError(
+            f'{place} is {given!r}, which is no duration. Nothing was started. Give seconds, or "30s", "5m", "2h", "1d".'
+        )
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 def client_for(name: str) -> Any:
@@ -217,8 +258,9 @@ def _place(message: str) -> str:
     what, path = found[1], (found[2] or "$").removeprefix("$").removeprefix(".")
     unknown = re.search(r"unknown field `(.+)`", what)
     if unknown:
-        known = (_Actions if path == "actions" else _File).__struct_fields__
+        table = {"actions": _Actions, "recovery": _Recovery}.get(path, _File)
+        known = table.__struct_fields__
         what = f"there is no key {unknown[1]!r}; there are {', '.join(known)}"
-    found_table = re.match(r"(clients|connectors|actions)\b\.?(.*)", path)
+    found_table = re.match(r"(clients|connectors|actions|recovery|marks|policy|unwind|audit|approvals)\b\.?(.*)", path)
     place = f"[{found_table[1]}] {found_table[2]}".rstrip() if found_table else path
     return f"{place}: {what}" if place else what

@@ -9,7 +9,8 @@
         yield undo("issues.update", owner=owner, repo=repo, issue_number=issue["number"], state="closed")
 
 A handler receives the arguments that it names, by name; one that the caller did not give is None. The name `call`
-stands for the whole `Call`. The first line of its docstring is what people read about the operation.
+stands for the whole `Call`, and `mark` for a text that no other call has: written into the request with
+`forward().changing(...)`, it lets the finder know the effect when the answer is lost. The first line of its docstring is what people read about the operation.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -167,7 +168,8 @@ class Connector:
         """Register how to find out whether a call of *operation* happened when its answer was lost.
 
         The decorated generator function yields reads and returns the answer that the call would have had, or None.
-        It may name `since`, the time of the intent (ISO 8601, UTC), and `key`, the idempotency key that was sent.
+        It may name `since`, the time of the intent (ISO 8601, UTC), `key`, the idempotency key that was sent, `mark`,
+        what the handler put into the request, and `snapshots`.
         *authoritative* says that None proves that it did not happen, because the look-up is by a marker of ours and
         not delayed.
         """
@@ -330,7 +332,7 @@ def bind(function: Callable[..., Any], call: Call, **special: Json) -> dict[str,
     """The keyword arguments for a handler or finder: those of the call that it names, None for what is not there."""
     given = {**special, "call": call}
     bound: dict[str, Json] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
+    for name, parameter in _parameters(function):
         if parameter.kind is parameter.VAR_KEYWORD:
             bound.update({k: v for k, v in call.arguments.items() if k not in bound})
         elif name in given:
@@ -340,3 +342,13 @@ def bind(function: Callable[..., Any], call: Call, **special: Json) -> dict[str,
         elif parameter.default is parameter.empty:
             bound[name] = None
     return bound
+
+
+def marks(function: Callable[..., Any]) -> bool:
+    """Whether a handler puts a mark into the call, to know its effect by."""
+    return any(name == "mark" for name, _parameter in _parameters(function))
+
+
+@cache
+def _parameters(function: Callable[..., Any]) -> tuple[tuple[str, inspect.Parameter], ...]:
+    return tuple(inspect.signature(function).parameters.items())

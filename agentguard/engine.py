@@ -1,4 +1,4 @@
-"""The life of a guarded call, from top to bottom: snapshot, ask, intent, send, result.
+"""The life of a guarded call, from top to bottom: is it on record, snapshot, ask, intent, send, result.
 
 `guard` is a flow: it holds the order of things and does no input or output itself (see flow.py). The order is the
 promise. Nothing is sent before the intent, the snapshots and every undo known by then are durable; the call is sent
@@ -7,21 +7,15 @@ once; and once it has been sent, no fault of ours may cost the caller the answer
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import re
-import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from agentguard.calls import (
     Answer,
     Call,
     CallState,
     Certainty,
-    Effect,
     Forward,
     Handler,
     Json,
@@ -32,62 +26,22 @@ from agentguard.calls import (
     Step,
     Undo,
 )
-from agentguard.connector import Connector, bind
+from agentguard.connector import bind, marks
+from agentguard.entries import card_of, describe, new_mark, note, rows_of, shrunk
 from agentguard.errors import AgentguardError, ApprovalDenied, ApprovalRequired, HandlerError, SnapshotFailed
 from agentguard.flow import Ask, Border, Commit, Flow, Perform, Send, Sent, whose
-from agentguard.ledger import Ledger
-from agentguard.ledger.rows import CallRow, UndoRow, UndoState
-from agentguard.operations import Operation
-from agentguard.redaction import Redactor, shrink
-from agentguard.report import Card
+from agentguard.ledger.rows import CallRow
+from agentguard.work import Work
 
 log = logging.getLogger("agentguard")
-
-
-class Context(Protocol):
-    """What the engine needs to know of the session that a call belongs to."""
-
-    id: str
-    agent: str
-    intent: str
-    ledger: Ledger
-    redactor: Redactor
-
-    def why(self) -> tuple[str | None, float | None]:
-        """The agent's reason and confidence at this moment."""
-
-    def sent_through(self, seq: int, border: Border) -> None:
-        """Remember which client call *seq* goes through, so that its undos do as well."""
-
-
-@dataclass(slots=True)
-class Work:
-    """One call on its way through the engine."""
-
-    context: Context
-    border: Border
-    operation: Operation
-    call: Call
-    method: str = ""
-    key: str | None = None
-    """The caller's own idempotency key."""
-
-    snapshots: list[Json] = field(default_factory=list)
-    undos: list[Undo | NoUndo] = field(default_factory=list)
-    changed: dict[str, Json] = field(default_factory=dict)
-    """Arguments that the handler sends in place of the caller's."""
-    gap: str | None = None
-    """Why there is no way back although the operation has one."""
-
-    @property
-    def connector(self) -> Connector:
-        """Whose operation it is."""
-        return self.border.connector
 
 
 def guard(work: Work) -> Flow[Any]:
     """Take one call through its life. Returns what the SDK goes on with; raises what the SDK's transport raised."""
     context, ledger = work.context, work.context.ledger
+    recorded = yield from context.on_record(work)
+    if recorded is not None:
+        return work.border.replay(recorded)
 
     steps = handler_of(work)
     forward = yield from prepare(work, steps)
@@ -101,8 +55,7 @@ def guard(work: Work) -> Flow[Any]:
         row.base = f"{row.base}#{context.redactor.clean_text(account)}"
 
     keyed = work.connector.idempotency_header is not None
-    row = yield Commit(lambda: ledger.intend(row, rows_of(work), keyed))
-    context.sent_through(row.seq, work.border)
+    row = yield Commit("intent", lambda: context.intend(row, rows_of(work), keyed, work.border))
     headers = dict(forward.headers)
     if work.connector.idempotency_header and row.key:
         headers[work.connector.idempotency_header] = row.key
@@ -112,7 +65,7 @@ def guard(work: Work) -> Flow[Any]:
     except BaseException as error:
         state = CallState.NOT_APPLIED if work.border.never_left(error) else CallState.IN_DOUBT
         told = context.redactor.clean_text(f"{type(error).__name__}: {error}")
-        yield Commit(lambda: after_effect(work, lambda: ledger.settle(row, state, error=told)))
+        yield Commit("result", lambda: after_effect(work, lambda: ledger.settle(row, state, row.token, error=told)))
         error.add_note(note(row, state))
         raise
 
@@ -120,10 +73,11 @@ def guard(work: Work) -> Flow[Any]:
         try:
             yield from finish(work, steps, sent.answer)
         finally:
-            yield Commit(lambda: record(work, row, CallState.COMMITTED, sent.answer))
+            yield Commit("result", lambda: record(work, row, CallState.COMMITTED, sent))
     else:
         state = CallState.NOT_APPLIED if sent.answer.certainty is Certainty.REFUSED else CallState.IN_DOUBT
-        yield Commit(lambda: record(work, row, state, sent.answer))
+        yield Commit("result", lambda: record(work, row, state, sent))
+        work.border.tell(note(row, state))
     return sent.native
 
 
@@ -132,8 +86,10 @@ def handler_of(work: Work) -> Handler:
     guarded = work.connector.guarded.get(work.operation.name)
     if guarded is None:
         return _plain()
+    if work.mark is None and marks(guarded.handler):
+        work.mark = new_mark()
     try:
-        return guarded.handler(**bind(guarded.handler, work.call))
+        return guarded.handler(**bind(guarded.handler, work.call, mark=work.mark))
     except TypeError as error:
         raise HandlerError(f"{guarded.where} cannot be called: {error}. Nothing was sent.") from error
 
@@ -190,6 +146,16 @@ class Missing(Exception):
     """The service says that there is no such thing, or that we may not see it."""
 
 
+class Unreadable(SnapshotFailed):
+    """The service did not show what was asked for."""
+
+    def __init__(self, message: str, answer: Answer) -> None:
+        super().__init__(message)
+        self.transient = answer.transient or answer.certainty is Certainty.UNKNOWN
+        """Whether it may do so in a moment."""
+        self.retry_after = answer.retry_after
+
+
 def look(border: Border, read: Read) -> Flow[Json]:
     """Read something and return it through its view; None where it may be missing and is."""
     answer: Answer = yield Perform(border, Call(read.operation, read.arguments))
@@ -200,7 +166,7 @@ def look(border: Border, read: Read) -> Flow[Json]:
     if answer.status == 403 and read.unneeded:
         return None
     if answer.certainty is not Certainty.HAPPENED:
-        raise SnapshotFailed(f"{read.operation} was answered with {answer.error}")
+        raise Unreadable(f"{read.operation} was answered with {answer.error}", answer)
     return border.connector.views[read.view](answer.value) if read.view else answer.value
 
 
@@ -233,7 +199,7 @@ def approve(work: Work, row: CallRow) -> Flow[None]:
 def refuse(work: Work, row: CallRow, error: str) -> Flow[None]:
     """Put a stopped call on record."""
     row.error = work.context.redactor.clean_text(error)
-    yield Commit(lambda: work.context.ledger.refuse(row))
+    yield Commit("refusal", lambda: work.context.ledger.refuse(row))
 
 
 def finish(work: Work, steps: Handler, answer: Answer) -> Flow[None]:
@@ -285,28 +251,38 @@ def _refreshed(work: Work, undo: Undo | NoUndo, value: Json) -> Undo | NoUndo:
     return undo.on(undo.look, left=left, back=undo.back, same_shape=True)
 
 
-def record(work: Work, row: CallRow, state: CallState, answer: Answer) -> None:
-    """Write down what came of the call."""
-    redactor = work.context.redactor
+def record(
+    work: Work, row: CallRow, state: CallState, sent: Sent, *, token: int | None = None, kind: str = "result"
+) -> None:
+    """Write down what came of the call; by *token* where another owner than the one that made it has found out."""
+    redactor, answer = work.context.redactor, sent.answer
     if state is CallState.COMMITTED and work.gap is not None and work.undos:
         # Those that are there already must not make the call look taken back as a whole.
         work.undos.append(NoUndo(Outcome.FAILED, work.gap))
 
     def write() -> None:
         error = work.gap if state is CallState.COMMITTED else answer.error
+        clean = redactor.clean(answer.value)
+        value, response = shrunk(clean), sent.response
+        if isinstance(response, dict) and "as_answer" in response and value is not clean:
+            response = {**response, "json": clean}  # what is kept of the answer is not all of it
+            del response["as_answer"]
         work.context.ledger.settle(
             row,
             state,
+            row.token if token is None else token,
             undos=rows_of(work) if state is CallState.COMMITTED else None,
             status=answer.status,
-            answer=kept(redactor, answer.value),
+            answer=value,
+            response=response,
             error=redactor.clean_text(error) if error else None,
+            kind=kind,
         )
 
     after_effect(work, write)
 
 
-def after_effect(work: Work, write: Callable[[], None]) -> None:
+def after_effect(work: Work, write: Callable[[], object]) -> None:
     """Write to the ledger when the call is out already. A failure is logged: the intent stands, and is in doubt."""
     try:
         write()
@@ -316,124 +292,3 @@ def after_effect(work: Work, write: Callable[[], None]) -> None:
             "a rollback will find it in doubt",
             work.operation.name,
         )
-
-
-def kept(redactor: Redactor, value: Json) -> Json:
-    """What the ledger keeps of *value*: no secrets, and size and digest for what is large."""
-    clean = redactor.clean(value)
-    try:
-        return shrink(clean)
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can escape: a person can read it without
-        return shrink(json.loads(json.dumps(clean, ensure_ascii=False).encode(errors="replace")))
-
-
-def describe(work: Work) -> CallRow:
-    """The ledger's row for a call that is about to be sent, secrets left out."""
-    context, redactor = work.context, work.context.redactor
-    effect, risk = work.connector.facts(work.operation, work.call.arguments)
-    risk = max(risk, work.connector.graver(Call(work.operation.name, {**work.call.arguments, **work.changed})))
-    reason, confidence = context.why()
-    known = work.operation.name in work.connector.table.by_name  # the name of an unknown one is its URL
-    return CallRow(
-        session=context.id,
-        connector=work.connector.name,
-        base=redactor.clean_text(work.border.base),
-        name=work.operation.name if known else redactor.clean_text(work.operation.name),
-        method=work.method,
-        target=redactor.clean_text(target_of(work.operation, work.call.arguments)),
-        arguments=kept(redactor, {**work.call.arguments, **work.changed}),
-        effect=effect,
-        risk=risk,
-        reason=redactor.clean_text(reason) if reason else None,
-        confidence=confidence,
-        digest=digest(work.connector.name, work.border.base, work.operation.name, redactor.clean(work.call.arguments)),
-        key=work.key,
-        snapshots=[kept(redactor, snapshot) for snapshot in work.snapshots],
-        created_at=time.time(),
-    )
-
-
-def rows_of(work: Work) -> list[UndoRow]:
-    """The ledger's rows for the undos known so far."""
-    return [row_of(work.context, undo) for undo in work.undos]
-
-
-def row_of(context: Context, undo: Undo | NoUndo) -> UndoRow:
-    """The ledger's row for one undo; that there is none is a row as well, done from the beginning."""
-    clean = context.redactor.clean
-    if isinstance(undo, NoUndo):
-        told = context.redactor.clean_text(undo.reason)
-        return UndoRow(session=context.id, name="", state=UndoState.DONE, outcome=undo.outcome, detail=told)
-    return UndoRow(
-        session=context.id,
-        name=undo.operation,
-        arguments=clean(undo.arguments),
-        look=look_of(undo.look, clean),
-        left=clean(undo.left),
-        back=clean(undo.back),
-        same_shape=undo.same_shape,
-        remains=undo.remains,
-    )
-
-
-def look_of(read: Read | None, clean: Any) -> dict[str, Json] | None:
-    """A read as the ledger keeps it."""
-    if read is None:
-        return None
-    return {"operation": read.operation, "arguments": clean(read.arguments), "view": read.view}
-
-
-def card_of(work: Work, row: CallRow) -> Card:
-    """What a person is shown before the call is sent."""
-    guarded = work.connector.guarded.get(row.name)
-    if row.effect is Effect.IRREVERSIBLE or guarded is None:
-        way_back = "none"
-    else:
-        known = "; ".join(way_of(work, undo) for undo in work.undos)
-        way_back = known or guarded.summary
-    return Card(
-        operation=row.operation,
-        target=row.target,
-        account=row.base,
-        arguments=row.arguments,
-        effect=row.effect,
-        risk=row.risk,
-        summary=guarded.summary if guarded else "no connector knows how to take this back",
-        before=row.snapshots,
-        undo=way_back,
-        agent=work.context.agent,
-        intent=work.context.intent,
-        reason=row.reason,
-    )
-
-
-def way_of(work: Work, undo: Undo | NoUndo) -> str:
-    """One way back, or that there is none, in a line for people."""
-    if isinstance(undo, NoUndo):
-        return f"none: {undo.reason}"
-    return f"{undo.operation} {json.dumps(work.context.redactor.clean(undo.arguments))}"
-
-
-def target_of(operation: Operation, arguments: dict[str, Json]) -> str:
-    """What a call is about, in a few words: the values in its path, or its first plain argument."""
-    in_path = [str(arguments[name]) for name in operation.parameters if name in arguments]
-    if in_path:
-        return "/".join(in_path)
-    plain = (str(value) for value in arguments.values() if isinstance(value, str | int) and str(value))
-    return next(plain, "")[:120]
-
-
-def digest(connector: str, base: str, operation: str, arguments: Json) -> str:
-    """SHA-256 of the canonical call. Secrets are masked, so that the digest of a weak one cannot be guessed."""
-    text = json.dumps([connector, base, operation, arguments], sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(re.sub(r"\[redacted [0-9a-f]+…?\]", "[redacted]", text).encode()).hexdigest()
-
-
-def note(row: CallRow, state: CallState) -> str:
-    """What the caller is told beside the SDK's own exception."""
-    if state is CallState.NOT_APPLIED:
-        return f"agentguard: {row.operation} was not sent (call {row.seq} of session {row.session})"
-    return (
-        f"agentguard: it is not known whether {row.operation} happened (call {row.seq} of session {row.session}); "
-        "it is in the ledger as in doubt and was not sent again"
-    )

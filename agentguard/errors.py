@@ -5,17 +5,24 @@ AgentguardError
 │   ├── UnknownClient          wrap() does not know this client
 │   ├── UnknownConnector       no connector of that name is installed
 │   ├── SessionClosed          the session no longer takes calls
+│   ├── SessionBusy            the session belongs to another process, which lives
 │   ├── WrongSession           the client was wrapped for another session
+│   ├── KeyReused              a name given with `once` is that of a different call
 │   └── HandlerError           a connector's handler breaks the rules; names its file and line
 ├── ConfigError                agentguard.toml cannot be used
 ├── Blocked                    a call was stopped before anything was sent
 │   ├── ApprovalRequired       a person has to agree and nobody was there to ask
 │   ├── ApprovalDenied         a person said no
+│   ├── SessionLost            another process has taken the session over
+│   ├── InDoubt                it is the repeat of a call of which nobody knows whether it happened
+│   ├── AnswerLost             it is the repeat of a call that happened, and whose answer is not on record
 │   └── SnapshotFailed         the state before could not be read
 ├── Unrevealable               an undo needs a secret that was never written down
 └── LedgerError                the ledger cannot be read or written
     ├── NoSuchSession          there is no session of that name in this ledger
     └── SessionExists          a session of that name is there already
+
+RollbackStopped (a KeyboardInterrupt): Ctrl-C has stopped a rollback after the undo that was under way.
 
 Every message says what happened, what was not done and what to do next. Where none is given, the docstring is the
 message.
@@ -47,6 +54,14 @@ class SessionClosed(UsageError):
     """The session no longer takes calls. Nothing was sent."""
 
 
+class SessionBusy(UsageError):
+    """The session belongs to another process, which lives. Nothing was done."""
+
+
+class KeyReused(UsageError):
+    """The name given with `once` is that of a different call. Nothing was sent."""
+
+
 class WrongSession(UsageError):
     """The client was wrapped for another session. Nothing was sent."""
 
@@ -71,6 +86,18 @@ class ApprovalDenied(Blocked):
     """A person said no to this call. Nothing was sent."""
 
 
+class SessionLost(Blocked):
+    """Another process has taken the session over. Nothing was sent."""
+
+
+class InDoubt(Blocked):
+    """This repeats a call of which nobody knows whether it happened. Nothing was sent."""
+
+
+class AnswerLost(Blocked):
+    """This repeats a call that happened, and whose answer is not on record. Nothing was sent."""
+
+
 class SnapshotFailed(Blocked):
     """The state before the call could not be read, so it could not be restored later. Nothing was sent."""
 
@@ -89,3 +116,7 @@ class NoSuchSession(LedgerError):
 
 class SessionExists(LedgerError):
     """A session of that name is in the ledger already. Nothing was started."""
+
+
+class RollbackStopped(KeyboardInterrupt):
+    """Ctrl-C has stopped a rollback after the undo that was under way. What was taken back is on record."""

@@ -1,24 +1,20 @@
-"""Flows: generators that hold all logic and do no input or output, and the two drivers that do it for them.
+"""Flows: generators that hold all logic and do no input or output.
 
 A flow yields one of the steps below and receives what came of it; what went wrong is thrown into it at that `yield`.
-`run` serves synchronous programs, `arun` asynchronous ones. Flows compose with `yield from`.
+The drivers of drivers.py do what the steps ask for. Flows compose with `yield from`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from agentguard import failpoints
-from agentguard.calls import Answer, Call, Effect
+from agentguard.calls import Answer, Call, Json
 from agentguard.connector import Connector
-from agentguard.errors import Blocked, UsageError
+from agentguard.errors import Blocked
+from agentguard.ledger.rows import CallRow
 from agentguard.report import Card
 
 T = TypeVar("T")
@@ -36,9 +32,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SendTogether:
-    """Let several guarded calls go in one request, once. Receives a list with a `Sent` for each."""
+    """Let several guarded calls go in one request, once. Receives a list with a `Sent` for each that is sent."""
 
-    sends: Sequence[Send]
+    sends: Sequence[Send | None]
+    """None stands for a call that is on record and is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +44,8 @@ class Sent:
 
     answer: Answer
     native: Any
+    response: Json = None
+    """What the ledger keeps of the response, so that a repeated call gets it again (see replay.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,8 @@ class Perform:
     border: Border
     call: Call
     headers: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[[], None] = lambda: None
+    """Raises where it may not be sent after all; asked in the last moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,33 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Write to the ledger. Receives what *write* returns."""
+    """Write to the ledger. Receives what *write* returns. *name* is what its failpoints are called."""
 
+    name: str
     write: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One of several flows that run side by side."""
+
+    key: int
+    flow: Callable[[], Flow[Any]]
+    """Makes the flow, when its turn has come."""
+    after: frozenset[int] = frozenset()
+    """The keys of tasks that have to be done before."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Run *tasks*, at most *limit* at a time, each when those that it comes after are done.
+
+    With a limit of one they run in the order in which they are given, which must respect `after`. Receives what they
+    return, by key. Once one raises no other is begun; its exception is thrown when those under way have ended.
+    """
+
+    tasks: Sequence[Task]
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +104,7 @@ class Pause:
     seconds: float
 
 
-FlowStep: TypeAlias = Send | SendTogether | Perform | Ask | Commit | Pause
+FlowStep: TypeAlias = Send | SendTogether | Perform | Ask | Commit | Pause | SideBySide
 Flow: TypeAlias = Generator[FlowStep, Any, T]
 
 
@@ -108,6 +133,12 @@ class Border(Protocol):
     @property
     def asynchronous(self) -> bool:
         """Whether `aperform` works."""
+
+    def replay(self, call: CallRow) -> Any:
+        """What the SDK goes on with where *call* is made again and its response is on record. Raises AnswerLost."""
+
+    def tell(self, note: str) -> None:
+        """Put *note* on the exception that the SDK will make of the answer."""
 
     def never_left(self, error: BaseException) -> bool:
         """Whether *error* proves that nothing reached the service."""
@@ -144,43 +175,56 @@ Approver: TypeAlias = Callable[[Card], Any]
 """Asked with a card; returns whether the call may go. May be a coroutine function in an asynchronous program."""
 
 
+@dataclass(slots=True)
+class _Part(Generic[T]):
+    """One call of several in a request: it waits at its `Send`, or it has a result from before."""
+
+    flow: Flow[T]
+    send: Send | None
+    result: Any = None
+
+
 def together(flows: Sequence[Flow[T]]) -> Flow[list[T]]:
     """Run guarded calls that travel in one request: each up to its `Send`, then one send, then each to its end.
 
-    Where one of them is stopped before, nothing is sent, and those that were ready go on record as not sent.
+    Where one of them is stopped before, nothing is sent, and those that were ready go on record as not sent. One that
+    ends without a `Send` is on record from before.
     """
-    ready: list[tuple[Flow[T], Send]] = []
+    parts: list[_Part[T]] = []
     try:
         for flow in flows:
-            send = yield from _up_to_send(flow)
-            ready.append((flow, send))
+            parts.append((yield from _up_to_send(flow)))
     except BaseException as stopped:
         withdrawn = Blocked(f"not sent, as another call of the same request was stopped: {stopped}")
-        for flow, _send in ready:
-            yield from _withdraw(flow, withdrawn)
+        yield from _withdraw(parts, withdrawn)
         raise
+    if all(part.send is None for part in parts):
+        return [part.result for part in parts]
     try:
-        sent: list[Sent] = yield SendTogether([send for _flow, send in ready])
+        sent: list[Sent] = yield SendTogether([part.send for part in parts])
     except BaseException as error:
-        for flow, _send in ready:
-            yield from _withdraw(flow, error)
+        yield from _withdraw(parts, error)
         raise
-    results = []
-    for (flow, _send), answer in zip(ready, sent, strict=True):
-        results.append((yield from _to_the_end(flow, answer)))
-    return results
+    answers = iter(sent)
+    for part in parts:
+        if part.send is not None:
+            part.result = yield from _to_the_end(part.flow, next(answers))
+    return [part.result for part in parts]
 
 
-def _up_to_send(flow: Flow[Any]) -> Flow[Send]:
-    step = next(flow)
-    while not isinstance(step, Send):
-        try:
-            reply = yield step
-        except BaseException as error:  # noqa: BLE001 - every way a step can end is the flow's to judge
-            step = flow.throw(error)
-        else:
-            step = flow.send(reply)
-    return step
+def _up_to_send(flow: Flow[T]) -> Flow[_Part[T]]:
+    try:
+        step = next(flow)
+        while not isinstance(step, Send):
+            try:
+                reply = yield step
+            except BaseException as error:  # noqa: BLE001 - every way a step can end is the flow's to judge
+                step = flow.throw(error)
+            else:
+                step = flow.send(reply)
+    except StopIteration as stop:
+        return _Part(flow, None, stop.value)
+    return _Part(flow, step)
 
 
 def _to_the_end(flow: Flow[T], reply: Any) -> Flow[T]:
@@ -198,124 +242,17 @@ def _to_the_end(flow: Flow[T], reply: Any) -> Flow[T]:
         return result
 
 
-def _withdraw(flow: Flow[Any], error: BaseException) -> Flow[None]:
-    """Tell a flow that waits at its `Send` what became of it; it puts that on record and raises the same again."""
-    try:
-        step = flow.throw(error)
-        while True:
-            step = flow.send((yield step))
-    except StopIteration:
-        return
-    except BaseException as raised:
-        if raised is not error:
-            raise
-
-
-def run(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, approver: Approver | None = None) -> T:
-    """Drive *flow* to its end and return what it returns."""
-    reply: Any = None
-    error: BaseException | None = None
-    with closing(flow):
-        while True:
-            try:
-                step = flow.throw(error) if error is not None else flow.send(reply)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            reply, error = None, None
-            if failpoints.trap is not None:
-                failpoints.trap.reach(f"before_{_name(step)}")
-            try:
-                reply = _do(step, transmit, approver)
-            except BaseException as raised:  # noqa: BLE001 - every way a step can end is the flow's to judge
-                error = raised
-            if failpoints.trap is not None:
-                failpoints.trap.reach(f"after_{_name(step)}")
-
-
-async def arun(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, approver: Approver | None = None) -> T:
-    """Drive *flow* to its end in an event loop and return what it returns."""
-    reply: Any = None
-    error: BaseException | None = None
-    with closing(flow):
-        while True:
-            try:
-                step = flow.throw(error) if error is not None else flow.send(reply)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            reply, error = None, None
-            if failpoints.trap is not None:
-                failpoints.trap.reach(f"before_{_name(step)}")
-            try:
-                reply = await _ado(step, transmit, approver)
-            except BaseException as raised:  # noqa: BLE001 - a cancellation, too, has to be put on record
-                error = raised
-            if failpoints.trap is not None:
-                failpoints.trap.reach(f"after_{_name(step)}")
-
-
-def _name(step: FlowStep) -> str:
-    """What a failpoint at *step* is called."""
-    match step:
-        case Commit():
-            return "commit"
-        case Send() | SendTogether():
-            return "send"
-        case Pause():
-            return "pause"
-        case Ask():
-            return "ask"
-        case Perform():
-            operation = step.border.connector.table.by_name.get(step.call.operation)
-            return "look" if operation is not None and operation.effect is Effect.READ else "perform"
-
-
-def _do(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: Approver | None) -> Any:
-    match step:
-        case Commit():
-            return step.write()
-        case Send() | SendTogether():
-            assert transmit is not None
-            return transmit(step)
-        case Perform():
-            return step.border.perform(step.call, step.headers)
-        case Pause():
-            return time.sleep(step.seconds)
-        case Ask():
-            said = approver(step.card) if approver else None
-            if inspect.isawaitable(said):
-                if inspect.iscoroutine(said):
-                    said.close()
-                raise UsageError(
-                    "the approver is asynchronous and the call is not. Nothing was sent. "
-                    "Give the session a plain function, or use an asynchronous client."
-                )
-            return said
-
-
-async def _ado(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: Approver | None) -> Any:
-    match step:
-        case Commit():
-            return step.write()
-        case Send() | SendTogether():
-            assert transmit is not None
-            return await transmit(step)
-        case Perform() if step.border.asynchronous:
-            return await step.border.aperform(step.call, step.headers)
-        case Perform():
-            return await asyncio.to_thread(step.border.perform, step.call, step.headers)
-        case Pause():
-            return await asyncio.sleep(step.seconds)
-        case Ask():
-            said = approver(step.card) if approver else None
-            return await said if inspect.isawaitable(said) else said
-
-
-def loop_is_running() -> bool:
-    """Whether this is an asynchronous program, here and now."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+def _withdraw(parts: list[_Part[Any]], error: BaseException) -> Flow[None]:
+    """Tell those that wait at their `Send` what became of it; each puts that on record and raises the same again."""
+    for part in parts:
+        if part.send is None:
+            continue
+        try:
+            step = part.flow.throw(error)
+            while True:
+                step = part.flow.send((yield step))
+        except StopIteration:
+            continue
+        except BaseException as raised:
+            if raised is not error:
+                raise

@@ -17,12 +17,16 @@ from urllib.parse import urlsplit
 
 from agentguard.calls import Answer, Call, Certainty, Effect
 from agentguard.connector import Connector
-from agentguard.engine import Work, guard
-from agentguard.errors import AgentguardError, HandlerError
-from agentguard.flow import Flow, SendTogether, Sent, arun, run, together
+from agentguard.drivers import arun, run
+from agentguard.engine import guard
+from agentguard.errors import AgentguardError, AnswerLost, HandlerError
+from agentguard.flow import Flow, SendTogether, Sent, together
+from agentguard.ledger.rows import CallRow
+from agentguard.replay import once, recordable, response_of
 from agentguard.wire.codec import Decoded
 from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing, Request, Response
 from agentguard.wire.seam import AsyncTransmit, Seam, Transmit
+from agentguard.work import Work
 
 if TYPE_CHECKING:
     from agentguard.session import Session
@@ -59,12 +63,14 @@ _capture: ContextVar[Capture | None] = ContextVar("agentguard_capture", default=
 class Scope:
     """A method of a wrapped client that is being called, as the proxy names it."""
 
-    __slots__ = ("error", "name")
+    __slots__ = ("error", "name", "notes")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.error: AgentguardError | None = None
         """What the guard raised, whatever the SDK makes of it."""
+        self.notes: list[str] = []
+        """What is known of a call whose answer the SDK will make an exception of."""
 
 
 scope: ContextVar[Scope | None] = ContextVar("agentguard_scope", default=None)
@@ -107,11 +113,12 @@ class Guard:
             return transmit(request)
 
         def forward(step: SendTogether) -> list[Sent]:
-            return passage.sent(transmit(passage.outgoing(step)))
+            outgoing = passage.outgoing(step)
+            self.session.check_owner()
+            return passage.sent(step, transmit(outgoing))
 
         with _remembered(), self.session.taking_call():
-            responses = run(passage.flow(), transmit=forward, approver=self.session.approver)
-        return responses[0]
+            return passage.response(run(passage.flow(), transmit=forward, approver=self.session.approver))
 
     async def asend(self, request: Request, transmit: AsyncTransmit) -> Response:
         """Guard a request of an asynchronous client."""
@@ -131,11 +138,12 @@ class Guard:
             return await transmit(request)
 
         async def forward(step: SendTogether) -> list[Sent]:
-            return passage.sent(await transmit(passage.outgoing(step)))
+            outgoing = passage.outgoing(step)
+            self.session.check_owner()
+            return passage.sent(step, await transmit(outgoing))
 
         with _remembered(), self.session.taking_call():
-            responses = await arun(passage.flow(), transmit=forward, approver=self.session.approver)
-        return responses[0]
+            return passage.response(await arun(passage.flow(), transmit=forward, approver=self.session.approver))
 
     def decode(self, request: Request) -> Decoded:
         """Recognise the operation that *request* asks for."""
@@ -151,9 +159,20 @@ class Guard:
             Call(decoded.operation.name, decoded.arguments),
             method=method_name(self.seam.packages),
             key=request.headers.get(header.lower()) if header else None,
+            once=named.next() if (named := once.get()) else None,
         )
 
     # The border
+
+    def replay(self, call: CallRow) -> Response:
+        """The recorded response of *call*, of which the seam makes the SDK's own object."""
+        return response_of(call, self.session.redactor)
+
+    def tell(self, note: str) -> None:
+        """Put *note* on the exception that the SDK will make of the answer, where the proxy sees it."""
+        called = scope.get()
+        if called is not None:
+            called.notes.append(note)
 
     def perform(self, call: Call, headers: Mapping[str, str]) -> Answer:
         """Make a call of ours through the twin and return its raw answer."""
@@ -214,6 +233,10 @@ class _Passage:
         self.parts = self.codec.parts(request, gate.bases)
         decoded = [gate.decode(part) for part in self.parts or [request]]
         self.calls = {n: call for n, call in enumerate(decoded) if call.operation.effect is not Effect.READ}
+        self.sending: list[int] = []
+        """The numbers of the parts that are sent."""
+        self.answer: Response | None = None
+        self.answers: dict[int, Response | None] = {}
 
     def flow(self) -> Flow[list[Response]]:
         """Take each of the calls through its life, with one send for all."""
@@ -222,24 +245,60 @@ class _Passage:
         return together([guard(work) for work in works])
 
     def outgoing(self, step: SendTogether) -> Request:
-        """The request to send, with what the handlers changed."""
-        changed = list(self.parts or [self.request])
+        """The request to send, with what the handlers changed, and without the calls that are on record."""
+        changed: dict[int, Request] = dict(enumerate(self.parts or [self.request]))
         for send, (n, call) in zip(step.sends, self.calls.items(), strict=True):
+            if send is None:
+                del changed[n]
+                continue
             changed[n] = _with(changed[n], send.headers)
             if send.arguments:
                 changed[n] = self.codec.rewrite(changed[n], call.operation, dict(send.arguments))
-        return changed[0] if self.parts is None else self.codec.join(self.request, changed)
+        self.sending = list(changed)
+        return changed[0] if self.parts is None else self.codec.join(self.request, list(changed.values()))
 
-    def sent(self, response: Response) -> list[Sent]:
-        """What came of each call."""
+    def sent(self, step: SendTogether, response: Response) -> list[Sent]:
+        """What came of each call that was sent."""
+        self.answer = response
         answers: list[Response | None] = [response]
         if self.parts is not None:
             try:
-                answers = self.codec.separate(self.request, response, len(self.parts))
+                answers = self.codec.separate(self.request, response, len(self.sending))
             except Exception:
                 log.exception("agentguard: the answer to a batch cannot be taken apart; its calls are in doubt")
-                answers = [None] * len(self.parts)
-        return [Sent(self._answer(call, answers[n]), response) for n, call in self.calls.items()]
+                answers = [None] * len(self.sending)
+        self.answers = dict(zip(self.sending, answers, strict=True))
+        return [
+            self._sent(call, self.answers[n])
+            for send, (n, call) in zip(step.sends, self.calls.items(), strict=True)
+            if send is not None
+        ]
+
+    def response(self, results: list[Response]) -> Response:
+        """The response to the request as a whole, from what came of each call."""
+        if self.parts is None:
+            return results[0]
+        if self.answer is not None and len(self.sending) == len(self.parts):
+            return self.answer
+        every = {**self.answers, **{n: r for n, r in zip(self.calls, results, strict=True) if n not in self.answers}}
+        missing = [n for n in range(len(self.parts)) if every.get(n) is None]
+        if missing:
+            raise AnswerLost(
+                f"of the {len(self.parts)} parts of this batch, number {missing[0] + 1} has no answer, and others are "
+                "on record from before. What is on record was not sent again. Make the missing calls one by one."
+            )
+        return self.codec.compose(self.request, [r for _n, r in sorted(every.items()) if r is not None])
+
+    def _sent(self, call: Decoded, response: Response | None) -> Sent:
+        answer = self._answer(call, response)
+        if response is None or self.answer is None:
+            return Sent(answer, self.answer)
+        try:
+            kept = recordable(response, answer.value, self.gate.session.redactor)
+        except Exception:
+            log.exception("agentguard: the response to %s cannot be kept for a resumed session", call.operation.name)
+            kept = None
+        return Sent(answer, response if self.parts is not None else self.answer, kept)
 
     def _answer(self, call: Decoded, response: Response | None) -> Answer:
         if response is None:

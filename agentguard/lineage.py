@@ -10,11 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from agentguard.calls import Json
 from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.operations import Operation
 
+Key: TypeAlias = tuple[str, tuple[str, str], str]
+"""Something that ties calls together: what kind of thing, of which service, and its name."""
+SYMMETRIC = frozenset({"thing", "look"})
+"""Kinds of keys that a call offers whenever it needs them."""
 SHORTEST_ID = 6
 """Shorter texts are taken for words and numbers; ids in paths are known by their place."""
 
@@ -36,11 +41,28 @@ class Lineage:
 
     def hangs_on(self, older: Lineage) -> bool:
         """Whether *older* may only be undone after this call."""
-        return self.service == older.service and bool(
-            self.things & older.things
-            or self.looks & older.looks
-            or self.given & older.made
-            or any(_below(path, thing) for thing in older.things_made() for path in (self.path, *self.things))
+        return not self.needs().isdisjoint(older.offers())
+
+    def offers(self) -> frozenset[Key]:
+        """What newer calls may hang on."""
+        return frozenset(
+            (
+                *(("thing", self.service, thing) for thing in self.things),
+                *(("look", self.service, look) for look in self.looks),
+                *(("id", self.service, made) for made in self.made),
+                *(("below", self.service, thing) for thing in self.things_made()),
+            )
+        )
+
+    def needs(self) -> frozenset[Key]:
+        """What this call hangs on, where an older one offers it."""
+        return frozenset(
+            (
+                *(("thing", self.service, thing) for thing in self.things),
+                *(("look", self.service, look) for look in self.looks),
+                *(("id", self.service, given) for given in self.given),
+                *(("below", self.service, above) for path in (self.path, *self.things) for above in _above(path)),
+            )
         )
 
     def things_made(self) -> Iterator[str]:
@@ -83,6 +105,13 @@ def _path(operation: Operation | None, arguments: dict[str, Json]) -> tuple[str,
         return "", False
 
 
+def _above(path: str) -> Iterator[str]:
+    """*path* and every path that it lies below."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
 def _below(path: str, thing: str) -> bool:
     return f"{path}/".startswith(f"{thing}/")
 
@@ -95,3 +124,22 @@ def _texts(value: Json) -> Iterator[str]:
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _texts(item)
+
+
+def newer_first(lines: Iterable[Lineage]) -> dict[int, frozenset[int]]:
+    """For each call the newer ones that have to be taken back before it, nearest only: they wait for theirs in turn.
+
+    *lines* are given oldest first.
+    """
+    offering: dict[Key, list[int]] = {}
+    before: dict[int, set[int]] = {}
+    for line in lines:
+        before[line.call.seq] = set()
+        for key in line.needs():
+            older = offering.get(key, [])
+            # Of those that need what they offer the newest waits for this one, and the others for that.
+            for seq in older[-1:] if key[0] in SYMMETRIC else older:
+                before[seq].add(line.call.seq)
+        for key in line.offers():
+            offering.setdefault(key, []).append(line.call.seq)
+    return {seq: frozenset(newer) for seq, newer in before.items()}

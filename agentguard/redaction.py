@@ -115,6 +115,22 @@ class Redactor:
             return [self.reveal(item) for item in value]
         return value
 
+    def reveal_known(self, value: Json) -> Json:
+        """Put back what this process has taken out, and leave the placeholders of others as they are."""
+        if isinstance(value, str):
+            return _PLACEHOLDER.sub(self._known_as, value) if "[redacted " in value else value
+        if isinstance(value, dict):
+            return {self.reveal_known(name): self.reveal_known(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.reveal_known(item) for item in value]
+        return value
+
+    def _known_as(self, found: re.Match[str]) -> str:
+        try:
+            return str(self._remembered_as(found))
+        except Unrevealable:
+            return found[0]
+
     def _remembered_as(self, found: re.Match[str]) -> Json:
         try:
             return self._remembered[found[1]]

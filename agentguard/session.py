@@ -11,38 +11,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar, Token
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from agentguard.approvals import resolve_approver
+from agentguard import leases
+from agentguard.alerts import Alert
+from agentguard.calls import Json
+from agentguard.clients import Clients
 from agentguard.connector import Connector
-from agentguard.errors import SessionClosed, UnknownConnector, UsageError, WrongSession
-from agentguard.flow import Approver, Border, Commit, Flow, Pause, arun, loop_is_running, run, whose
+from agentguard.drivers import arun, loop_is_running, run
+from agentguard.errors import SessionClosed, SessionLost, UsageError, WrongSession
+from agentguard.flow import Approver, Border, Flow
 from agentguard.guard import Guard
-from agentguard.ledger import Ledger, locate
-from agentguard.ledger.rows import CallRow, SessionRow, SessionState, new_session_id
+from agentguard.ledger import Ledger
+from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow
+from agentguard.ledger.sqlite import lost
+from agentguard.owning import Ownership
 from agentguard.proxy import GuardedClient
 from agentguard.redaction import Redactor
-from agentguard.registry import connector as installed
 from agentguard.registry import seam_for
+from agentguard.replay import Memory, Once, once
 from agentguard.report import CallOutcome, Report
-from agentguard.rollback import Unwinding, unwind
+from agentguard.resuming import Checkpoint, last_checkpoint, on_record, save_checkpoint
 from agentguard.savepoint import Savepoint, explain, explain_async
+from agentguard.unwinding import Brake, Terms, settle_doubts, take_back
+
+if TYPE_CHECKING:
+    from agentguard.work import Work
 
 T = TypeVar("T")
 log = logging.getLogger("agentguard")
 
 current: ContextVar[Session | None] = ContextVar("agentguard_session", default=None)
 _reason: ContextVar[tuple[str | None, float | None]] = ContextVar("agentguard_reason", default=(None, None))
-
-IN_FLIGHT_SECONDS = 60.0
-"""How long a rollback waits for calls that other threads or tasks have under way; after that they are in doubt."""
-POLL_SECONDS = 0.02
 
 
 class Session:
@@ -52,7 +56,13 @@ class Session:
     """
 
     def __init__(
-        self, row: SessionRow, ledger: Ledger, *, approver: Approver | None = None, redactor: Redactor | None = None
+        self,
+        row: SessionRow,
+        ledger: Ledger,
+        *,
+        approver: Approver | None = None,
+        redactor: Redactor | None = None,
+        on_alert: Callable[[Alert], object] | None = None,
     ) -> None:
         self.id = row.id
         self.agent = row.agent
@@ -60,15 +70,20 @@ class Session:
         self.tenant = row.tenant
         self.user = row.user
         self.on_error = row.on_error
+        self.on_alert = on_alert
         self.ledger = ledger
         self.approver = approver
         self.redactor = redactor or Redactor()
+        self.clients = Clients(self.redactor)
         self._state = row.state
         self._guards: dict[int, tuple[Guard, GuardedClient]] = {}
-        self._borders: list[Border] = []
-        self._sent_through: dict[int, Border] = {}
         self._lock = threading.RLock()
         self._in_flight = 0
+        self.ownership = Ownership(ledger, row.id, row.owner)
+        self.memory: Memory | None = None
+        """The calls of earlier owners, where this process has resumed the session."""
+        self.checkpointed: Checkpoint | None = None
+        """Where an earlier owner was, as it last said with `checkpoint`; None where it did not, or there was none."""
         self._tokens: list[Token[Session | None]] = []
 
     # Wrapping clients
@@ -105,47 +120,8 @@ class Session:
         """Let calls and undos of this session use *client*."""
         found, seam = seam_for(client, connector)
         guard = Guard(self, found, seam, client)
-        self._borders.append(guard)
+        self.clients.all.append(guard)
         return guard
-
-    def border_for(self, connector: str, base: str) -> Border:
-        """Find the client for a recorded call. Raises UnknownConnector where the session has none for its URL."""
-        if connector == "action":
-            from agentguard.action import border
-
-            return border
-        here = [c for c in self._borders if c.connector.name == connector]
-        url, _, account = base.partition("#")
-        there = [c for c in here if self.redactor.clean_text(c.base) == url]
-        for candidate in there:
-            if not account or self.redactor.clean_text(candidate.account or "") == account:
-                return candidate
-        if there:
-            of = ", ".join(c.account or "one that did not say whose account it is for" for c in there)
-            raise UnknownConnector(
-                f"the call went to the account {account}, and the {connector} client here is of {of}. Nothing was "
-                "sent; give the rollback a client for that account."
-            )
-        others = ", ".join(c.base for c in here)
-        raise UnknownConnector(
-            f"the call went to {base} and there is no {connector} client for that"
-            + (f" (only for {others})" if others else "")
-            + ". Nothing was sent; give the rollback a client for it."
-        )
-
-    def sent_through(self, seq: int, border: Border) -> None:
-        """Remember which client call *seq* goes through: two clients of one service may be of two accounts."""
-        self._sent_through[seq] = border
-
-    def _border_of(self, call: CallRow) -> Border:
-        return self._sent_through.get(call.seq) or self.border_for(call.connector, call.base)
-
-    def connector_for(self, call: CallRow) -> Connector:
-        """Find the connector of a recorded call. Raises UnknownConnector where it is not installed."""
-        here = (border.connector for border in self._borders if border.connector.name == call.connector)
-        if call.connector == "action":
-            return self.border_for(call.connector, call.base).connector
-        return next(here, None) or installed(call.connector)
 
     # Being a context
 
@@ -184,10 +160,13 @@ class Session:
     def complete(self) -> None:
         """End the session well. It can still be rolled back later."""
         with self._lock:
-            if self.is_open() and self._enter(SessionState.COMPLETED) is not SessionState.COMPLETED:
+            if not self.is_open():
+                return
+            if self.enter(SessionState.COMPLETED) is not SessionState.COMPLETED:
                 log.warning(
                     "agentguard: session %s was not completed: it is %s, by another process", self.id, self._state
                 )
+            self.ownership.forget()
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -213,10 +192,28 @@ class Session:
         """Mark a point to which `rollback(to=name)` can go back. As a block: an exception in it goes back to it."""
         self.check_takes_calls()
         with self._lock:
-            if name in self._savepoints():
+            if name in self.savepoints():
                 raise UsageError(f"this session has a savepoint {name!r} already; give each its own name")
             self.ledger.note(self.id, "savepoint", {"name": name, "seq": self.ledger.last(self.id)})
         return Savepoint(self, name)
+
+    def once(self, name: str) -> AbstractContextManager[None]:
+        """Name the calls in this block: a call of that name that is on record is not made again.
+
+        Its recorded response comes back as the SDK's own object, also in another process that has resumed the session.
+        A second call in the block is known as `name#2`, and so on. Raises KeyReused where the call on record was a
+        different one.
+        """
+        return _named(name)
+
+    def checkpoint(self, name: str, state: Json = None) -> None:
+        """Put the program's own *state* (JSON) on record; a process that resumes the session finds it again.
+
+        It is there as `session.checkpointed`, with what is done and what is pending by then. Secrets in it are
+        redacted, as everywhere.
+        """
+        self.check_takes_calls()
+        save_checkpoint(self, name, state)
 
     # Looking
 
@@ -236,86 +233,111 @@ class Session:
 
     # Taking back
 
-    def rollback(self, to: str | None = None, *, cause: BaseException | str | None = None) -> Report:
+    def rollback(
+        self,
+        to: str | None = None,
+        *,
+        cause: BaseException | str | None = None,
+        concurrency: int = 1,
+        timeout: float | None = None,
+        on_failure: Literal["continue", "stop"] = "continue",
+    ) -> Report:
         """Take the session's calls back, newest first, or only those after the savepoint *to*.
 
         May be called again, also by another process: what was taken back is not touched again. The report tells what
         came of each call; `report.ok` is True only if every one was restored, compensated or undone already.
+
+        Calls that have nothing to do with each other are taken back side by side, *concurrency* at a time. After
+        *timeout* seconds no further undo is begun; nor after one that does not work, where *on_failure* is "stop". So
+        does Ctrl-C, which raises RollbackStopped when the undo that is under way has ended.
         """
-        if any(not border.sync for border in self._borders):
-            if loop_is_running():
-                raise UsageError(
-                    "this session has asynchronous clients and an event loop is running. Nothing was taken back. "
-                    "Use `await session.arollback()`, and `async with` for the session."
-                )
-            return asyncio.run(self.arollback(to, cause=cause))
-        return run(self._take_back(to, cause))
+        brake = Brake(Terms(concurrency, timeout, on_failure))
+        with brake.on_interrupt():
+            return self.drive(lambda: take_back(self, to, cause, brake), "session.arollback()")
 
-    async def arollback(self, to: str | None = None, *, cause: BaseException | str | None = None) -> Report:
+    async def arollback(
+        self,
+        to: str | None = None,
+        *,
+        cause: BaseException | str | None = None,
+        concurrency: int = 1,
+        timeout: float | None = None,  # noqa: ASYNC109 - not of the coroutine: what was begun is brought to its end
+        on_failure: Literal["continue", "stop"] = "continue",
+    ) -> Report:
         """The same for asynchronous programs."""
-        return await arun(self._take_back(to, cause))
+        return await arun(take_back(self, to, cause, Brake(Terms(concurrency, timeout, on_failure))))
 
-    def _take_back(self, to: str | None, cause: BaseException | str | None) -> Flow[Report]:
-        let_go = yield from self._hold()
+    def settle(self) -> list[CallRow]:
+        """Find out about the calls in doubt, by evidence; return those of which nothing is known. Takes nothing back.
+
+        For a session that this process owns.
+        """
+        return self.drive(lambda: settle_doubts(self, Brake(Terms())), "session.asettle()")
+
+    async def asettle(self) -> list[CallRow]:
+        """The same for asynchronous programs."""
+        return await arun(settle_doubts(self, Brake(Terms())))
+
+    def drive(self, flow: Callable[[], Flow[T]], instead: str) -> T:
+        """Run a flow of this session to its end, in an event loop of its own where its clients need one."""
+        if all(border.sync for border in self.clients.all):
+            return run(flow())
+        if loop_is_running():
+            raise UsageError(
+                "this session has asynchronous clients and an event loop is running. Nothing was taken back. "
+                f"Use `await {instead}`, and `async with` for the session."
+            )
+
+        async def driven() -> T:
+            return await arun(flow())
+
+        return asyncio.run(driven())
+
+    def alarm(self, result: CallOutcome) -> None:
+        """Tell the program, if it wants to know, that a call could not be taken back."""
+        if self.on_alert is None:
+            return
         try:
-            after = self._start_rollback(to, cause)
-            upto = yield from self._wait_for_calls()
-            yield from self._ask_whose()
-            outcomes = yield from unwind(Unwinding(self, self._border_of, self.connector_for), after, upto)
-            return self._end_rollback(to, outcomes)
-        finally:
-            let_go()
+            self.on_alert(Alert(self.id, self.agent, self.intent, result))
+        except Exception:
+            log.exception("agentguard: the alert about call %s of session %s failed", result.seq, self.id)
 
-    def _ask_whose(self) -> Flow[None]:
-        """Ask the clients whose account they are for, where a call went through a client that is not here."""
-        elsewhere = {c.connector for c in self.calls if "#" in c.base and c.seq not in self._sent_through}
-        for border in self._borders:
-            if border.connector.name in elsewhere:
-                yield from whose(border)
-
-    def _hold(self) -> Flow[Callable[[], None]]:
-        """Wait until nobody else, in any thread or process, is rolling this session back."""
-        until = time.monotonic() + IN_FLIGHT_SECONDS
-        while True:
-            let_go: Callable[[], None] | None = yield Commit(lambda: self.ledger.hold(self.id))
-            if let_go is not None:
-                return let_go
-            if time.monotonic() > until:
-                raise UsageError(
-                    f"session {self.id} is being rolled back by another thread or process. Nothing was taken back "
-                    "here. Look at it with `agentguard show` and ask again when that is done."
-                )
-            yield Pause(POLL_SECONDS)
-
-    def _wait_for_calls(self) -> Flow[int]:
-        """Wait until no call is under way; return the number of the last one."""
-        until = time.monotonic() + IN_FLIGHT_SECONDS
-        while True:
-            with self._lock:
-                if not self._in_flight or time.monotonic() > until:
-                    return self.ledger.last(self.id)
-            yield Pause(POLL_SECONDS)
-
-    def _start_rollback(self, to: str | None, cause: BaseException | str | None) -> int:
-        savepoints = self._savepoints()
-        if to is not None and to not in savepoints:
-            known = ", ".join(savepoints) or "none"
-            raise UsageError(f"this session has no savepoint {to!r}; there are: {known}. Nothing was taken back.")
-        told = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else cause or "asked for"
-        if to is not None:
-            self.ledger.note(self.id, "rollback to savepoint", {"name": to, "cause": self.redactor.clean_text(told)})
-            return savepoints[to]
-        self._enter(SessionState.ROLLING_BACK, self.redactor.clean_text(told))
-        return 0
-
-    def _end_rollback(self, to: str | None, outcomes: list[CallOutcome]) -> Report:
-        report = Report(self.id, outcomes, to)
-        if to is None:
-            self._enter(SessionState.ROLLED_BACK if report.ok else SessionState.PARTIAL)
-        return report
-
-    def _savepoints(self) -> dict[str, int]:
+    def savepoints(self) -> dict[str, int]:
+        """The savepoints, each with the number of the last call before it."""
         return {e.data["name"]: e.data["seq"] for e in self.ledger.events(self.id, "savepoint")}
+
+    # Owning
+
+    @property
+    def token(self) -> int:
+        """By which this process writes for the session; 0 where it does not own it."""
+        return self.ownership.token
+
+    def check_owner(self) -> None:
+        """Raise SessionLost unless a send may start now for this session in this process."""
+        self.ownership.check()
+
+    def resume(self) -> None:
+        """Go on where an earlier owner was. Raises SessionBusy where it lives, SessionClosed where it is over."""
+        self.ownership.claim(reopen=True)
+        self._state = SessionState.OPEN
+        self.memory = Memory(self.calls, self.ledger.undos(self.id))
+        self.checkpointed = last_checkpoint(self)
+
+    def begin_rollback(self, *, steal: bool = True) -> None:
+        """Become the only one who rolls the session back. Raises SessionBusy where another process or thread does."""
+        found = self.ownership.begin_rollback(steal=steal)
+        if found is not None:
+            self._state = found.state
+
+    def end_rollback(self) -> None:
+        """Let others have the session, unless it goes on in this process."""
+        goes_on = self.is_open() and (self.memory is not None or self.ownership.earlier is None)
+        self.ownership.end_rollback(keep=goes_on)
+
+    def on_record(self, work: Work) -> Flow[CallRow | None]:
+        """Find the call that *work* makes again; None where it is a new one."""
+        return on_record(self, work)
 
     # Calls under way
 
@@ -326,6 +348,8 @@ class Session:
                 f"session {self.id} is {self._state.replace('_', ' ')} and takes no more calls. Nothing was sent. "
                 "Start a new session and wrap the plain client for it."
             )
+        if not self.ownership.holds:
+            raise SessionLost(lost(self.id))
         inside = current.get()
         if inside is not None and inside is not self:
             raise WrongSession(
@@ -349,64 +373,38 @@ class Session:
         """Whether calls may be made."""
         return self._state is SessionState.OPEN
 
-    def _enter(self, state: SessionState, cause: str | None = None) -> SessionState:
+    def calls_under_way(self) -> bool:
+        """Whether this process is making a call now."""
         with self._lock:
-            self._state = self.ledger.end_session(self.id, state, cause)
+            return self._in_flight > 0
+
+    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, border: Border) -> CallRow:
+        """Put a call on record before it is sent, and remember the client that it goes through.
+
+        Two clients of one service may be of two accounts.
+        """
+        asked = leases.now()
+        row = self.ledger.intend(call, undos, keyed)
+        self.ownership.seen(row.token, asked)
+        self.clients.sent_through(row.seq, border)
+        return row
+
+    def enter(self, state: SessionState, cause: str | None = None) -> SessionState:
+        """Change the session's state."""
+        with self._lock:
+            self._state = self.ledger.end_session(self.id, state, self.token, cause)
             return self._state
 
     def __repr__(self) -> str:
         return f"<agentguard session {self.id} {self._state}>"
 
 
-def session(
-    agent: str,
-    intent: str,
-    *,
-    id: str | None = None,  # noqa: A002 - what it is called everywhere
-    tenant: str | None = None,
-    user: str | None = None,
-    ledger: str | Path | Ledger | None = None,
-    on_error: Literal["rollback", "leave"] = "rollback",
-    approver: Approver | Literal["terminal"] | None = None,
-) -> Session:
-    """Start a session: *agent* is who works, *intent* is what for, in words that a person will read.
-
-    Use it with `with` or `async with`. Leaving the block normally completes the session; an exception rolls it back
-    (unless *on_error* is "leave") and is raised again with the report as a note. *ledger* is a path or URL, by default
-    that of AGENTGUARD_LEDGER, agentguard.toml or `.agentguard/ledger.db`. *approver* is asked about calls of high or
-    critical risk: a function of a `Card` that returns True or False, or "terminal"; without one they are stopped.
-    """
-    if on_error not in ("rollback", "leave"):
-        raise UsageError(f'on_error is "rollback" or "leave", not {on_error!r}')
-    redactor, asked = Redactor(), resolve_approver(approver)
-    row = SessionRow(
-        id=id or new_session_id(),
-        agent=agent,
-        intent=redactor.clean_text(intent),
-        tenant=tenant,
-        user=user,
-        on_error=on_error,
-        started_at=time.time(),
-    )
-    store = locate(ledger)
-    store.start_session(row)
-    return Session(row, store, approver=asked, redactor=redactor)
-
-
-def load(id: str, *, clients: Mapping[str, Any] | None = None, ledger: str | Path | Ledger | None = None) -> Session:  # noqa: A002 - as above
-    """Open a recorded session, from any process, to look at it or to roll it back.
-
-    *clients* are the plain clients that its undos use, by connector name. Raises NoSuchSession.
-    """
-    store = locate(ledger)
-    loaded = Session(store.session(id), store)
-    for connector, client in (clients or {}).items():
-        loaded.use(client, connector)
-    return loaded
-
-
-def wrap(client: T, session: Session, connector: str | Connector | None = None) -> T:
-    """Return a guarded twin of *client* for *session*, through the connector of that name; see `Session.wrap`."""
-    if not isinstance(session, Session):
-        raise UsageError(f"wrap(client, session) needs a session, not a {type(session).__name__}. Nothing was wrapped.")
-    return session.wrap(client, connector)
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    if not name:
+        raise UsageError("a name given with `once` is a text that is not empty. Nothing was sent.")
+    token = once.set(Once(name))
+    try:
+        yield
+    finally:
+        once.reset(token)

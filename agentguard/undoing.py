@@ -8,18 +8,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agentguard.calls import ABSENT, Answer, Call, Certainty, Json, Outcome, Read, matches
-from agentguard.engine import Missing, look
-from agentguard.errors import AgentguardError
+from agentguard.engine import Missing, Unreadable, look
+from agentguard.errors import AgentguardError, SessionLost
 from agentguard.flow import Border, Commit, Flow, Pause, Perform
 from agentguard.ledger.rows import UndoRow, UndoState
 from agentguard.redaction import Unrevealable
 
 if TYPE_CHECKING:
     from agentguard.connector import Connector
-    from agentguard.engine import Context
+    from agentguard.doubt import Unwinding
+    from agentguard.work import Context
 
 LOOK_AGAIN_AFTER = (0.0, 0.25, 1.0)
 """Seconds before each look that should show the effect of a write: services answer reads from copies that lag."""
+AGAIN_AFTER = (0.2, 1.0, 3.0)
+"""Seconds before a read, or an undo that certainly did nothing, is tried again, where the service gives no time."""
+LONGEST_WAIT = 60.0
+"""Seconds that a service may ask for; a longer time is left to the next rollback."""
 SETTLED_AFTER = 10.0
 """Seconds after which a single look is believed when it shows that there is nothing to undo."""
 
@@ -30,7 +35,7 @@ def is_final(undo: UndoRow) -> bool:
 
 
 def run_undo(
-    context: Context, border: Border, undo: UndoRow, since: float, deleted: bool = False
+    work: Unwinding, border: Border, undo: UndoRow, since: float, deleted: bool = False
 ) -> Flow[tuple[Outcome, str]]:
     """Send one undo, once, if what it takes back is still as the call left it; say what was seen.
 
@@ -39,6 +44,7 @@ def run_undo(
     """
     if undo.outcome is not None and is_final(undo):
         return undo.outcome, undo.detail
+    context, token = work.context, work.token
     ledger, reveal = context.ledger, context.redactor.reveal
     found: Json = None
     sending = False
@@ -55,15 +61,19 @@ def run_undo(
                     break
         elif sent_before(undo):
             verdict = Outcome.IN_DOUBT, "it was sent before, and nothing shows whether it happened; not sent again"
+        if verdict is not None and verdict[0] is Outcome.CONFLICT and work.force:
+            verdict = None
         if verdict is None:
-            yield Commit(lambda: ledger.begin_undo(undo))
+            yield Commit("undo_intent", lambda: ledger.begin_undo(undo, token))
             sending = True
-            verdict, found = yield from send_undo(border, undo, arguments, back, reveal)
+            verdict, found = yield from send_undo(context, border, undo, arguments, back)
     except Unrevealable:
         verdict = (
             Outcome.FAILED,
             "the old value holds a secret, which is never stored; only the process that made the call can restore it",
         )
+    except SessionLost:
+        raise
     except (AgentguardError, Missing) as error:
         verdict = Outcome.FAILED, f"the undo was not sent: {error}"
     if verdict[0] is Outcome.FAILED and sent_before(undo) and not sending:
@@ -71,7 +81,7 @@ def run_undo(
     outcome, detail = verdict
     shown = context.redactor.clean(found)
     told = context.redactor.clean_text(detail)
-    yield Commit(lambda: ledger.end_undo(undo, outcome, told, shown))
+    yield Commit("undo_result", lambda: ledger.end_undo(undo, outcome, told, shown, token))
     return outcome, told
 
 
@@ -89,15 +99,24 @@ def see(border: Border, undo: UndoRow, reveal: Callable[[Json], Json]) -> Flow[J
     """Look at the thing that *undo* is about; ABSENT where the service says that there is none."""
     assert undo.look is not None
     read = Read(undo.look["operation"], reveal(undo.look["arguments"]), undo.look["view"])
-    try:
-        shown = yield from look(border, read)
-    except Missing:
-        return ABSENT
-    except AgentguardError:
-        raise
-    except Exception as error:
-        raise AgentguardError(f"{read.operation} could not be read: {type(error).__name__}: {error}") from error
-    return shown
+    for wait in (*AGAIN_AFTER, None):
+        try:
+            shown = yield from look(border, read)
+        except Missing:
+            return ABSENT
+        except Unreadable as error:
+            if wait is None or not error.transient:
+                raise
+            wait = error.retry_after or wait
+        except AgentguardError:
+            raise
+        except Exception as error:
+            if wait is None:
+                told = f"{read.operation} could not be read: {type(error).__name__}: {error}"
+                raise AgentguardError(told) from error
+        else:
+            return shown
+        yield Pause(min(wait, LONGEST_WAIT))
 
 
 def judge(
@@ -159,7 +178,7 @@ def believed(border: Border, undo: UndoRow, reveal: Callable[[Json], Json]) -> F
 
 
 def send_undo(
-    border: Border, undo: UndoRow, arguments: dict[str, Json], back: Json, reveal: Callable[[Json], Json]
+    context: Context, border: Border, undo: UndoRow, arguments: dict[str, Json], back: Json
 ) -> Flow[tuple[tuple[Outcome, str], Json]]:
     """Send the undo once and look whether it worked."""
     headers = {}
@@ -169,13 +188,23 @@ def send_undo(
         )
     error: str | None = None
     certainty = Certainty.UNKNOWN
-    try:
-        answer: Answer = yield Perform(border, Call(undo.name, arguments), headers)
-        certainty, error = answer.certainty, answer.error
-    except Exception as raised:  # noqa: BLE001 - whatever the transport raises: what counts is what is there now
-        error = f"{type(raised).__name__}: {raised}"
-        if border.never_left(raised):
-            return (Outcome.FAILED, f"the undo was not sent: {error}"), None
+    for wait in (*AGAIN_AFTER, None):
+        try:
+            answer: Answer = yield Perform(border, Call(undo.name, arguments), headers, context.check_owner)
+        except SessionLost:
+            raise
+        except Exception as raised:  # noqa: BLE001 - whatever the transport raises: what counts is what is there now
+            error = f"{type(raised).__name__}: {raised}"
+            if not border.never_left(raised):
+                break
+            if wait is None:
+                return (Outcome.FAILED, f"the undo was not sent: {error}"), None
+        else:
+            certainty, error = answer.certainty, answer.error
+            if wait is None or not answer.transient or (answer.retry_after or 0) > LONGEST_WAIT:
+                break
+            wait = answer.retry_after or wait
+        yield Pause(wait)
     sent = {
         Certainty.HAPPENED: (Outcome.COMPENSATED, "the service accepted the undo"),
         Certainty.REFUSED: (Outcome.FAILED, f"the service refused the undo: {error}"),
@@ -193,7 +222,7 @@ def send_undo(
         if wait:
             yield Pause(wait)
         try:
-            found = yield from see(border, undo, reveal)
+            found = yield from see(border, undo, context.redactor.reveal)
         except AgentguardError as unseen:
             told = f"{sent[1]}, and what is there now could not be read: {unseen}"
             return (Outcome.FAILED if certainty is Certainty.REFUSED else Outcome.IN_DOUBT, told), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 
 from agentguard.ledger.sqlite import SqliteLedger
 from tests.boxes import Box, start_boxes
+
+# A look that shows nothing is believed when every request must have landed. Here they do at once.
+os.environ.setdefault("AGENTGUARD_SEND_DEADLINE", "0.05")
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

@@ -47,7 +47,7 @@ def rollback(session: str, to: str | None, yes: bool, ledger: str | None, as_jso
             click.echo("Nothing was taken back.")
             return 1
 
-    from agentguard.session import load
+    from agentguard.opening import load
 
     loaded = load(row.id, clients=clients_for(calls), ledger=store)
     report = loaded.rollback(to, cause="agentguard rollback")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -16,21 +15,30 @@ DEFAULT = Path(".agentguard") / "ledger.db"
 class Ledger(Protocol):
     """What a store of ledgers must do.
 
-    `intend` and `begin_undo` return only when their rows would survive a power cut. Everything else survives the
-    death of this process at once, and a power cut from the next of those two on.
+    `intend`, `begin_undo`, `claim` and `decide` return only when their rows would survive a power cut. Everything else
+    survives the death of this process at once, and a power cut from the next of those on.
+
+    *token* is that of the owner who writes (see leases.py); what an earlier owner writes changes no row.
     """
 
     def start_session(self, session: SessionRow) -> None:
         """Put a new session on record. Raises SessionExists."""
 
-    def end_session(self, session: str, state: SessionState, cause: str | None = None) -> SessionState:
-        """Change the state of a session; return its state. One that is no longer open cannot be completed."""
+    def claim(self, session: str, owner: str, until: float, *, steal: bool = False, reopen: bool = False) -> SessionRow:
+        """Make *owner* the owner, with the next token; return the session as it was found. Raises SessionBusy.
 
-    def hold(self, session: str) -> Callable[[], None] | None:
-        """Make the caller the only one who rolls *session* back; return what ends that. None: somebody else is.
-
-        The death of the holder ends it as well.
+        *steal* takes an open session from a living owner; one that is being rolled back is never taken from them.
+        *reopen* opens one that was interrupted. Raises SessionClosed where it is over.
         """
+
+    def renew(self, session: str, token: int, until: float) -> bool:
+        """Extend a lease; False where somebody else has the session now."""
+
+    def release(self, session: str, token: int) -> None:
+        """Give a session up, so that others may take it at once."""
+
+    def end_session(self, session: str, state: SessionState, token: int, cause: str | None = None) -> SessionState:
+        """Change the state of a session; return its state. One that is no longer open cannot be completed."""
 
     def session(self, session: str) -> SessionRow:
         """Return one session. Raises NoSuchSession."""
@@ -38,10 +46,13 @@ class Ledger(Protocol):
     def sessions(self, limit: int = 100) -> list[SessionRow]:
         """Return the newest sessions, newest first."""
 
+    def unfinished(self) -> list[SessionRow]:
+        """Return the sessions that are open or being rolled back, oldest first."""
+
     def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
         """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`.
 
-        Raises SessionClosed where the session is not open any more.
+        Raises SessionClosed where the session is not open any more, SessionLost where it has another owner.
         """
 
     def refuse(self, call: CallRow) -> CallRow:
@@ -51,16 +62,28 @@ class Ledger(Protocol):
         self,
         call: CallRow,
         state: CallState,
+        token: int,
         *,
         undos: list[UndoRow] | None = None,
         status: int | None = None,
         answer: Json = None,
+        response: Json = None,
         error: str | None = None,
-    ) -> None:
-        """Write down what came of a call. *undos* replace those of its intent."""
+        kind: str = "result",
+    ) -> bool:
+        """Write down what came of a call; False where it is on record as an event only. *undos* replace those there.
+
+        *kind* names the failpoint: `result` of a call that was just sent, `verdict` on one that was in doubt.
+        """
 
     def calls(self, session: str) -> list[CallRow]:
         """Return the calls of a session, oldest first."""
+
+    def call(self, session: str, seq: int) -> CallRow:
+        """Return one call of a session."""
+
+    def named(self, session: str, once: str) -> list[CallRow]:
+        """Return the calls of a session that the program has named *once*, oldest first."""
 
     def last(self, session: str) -> int:
         """Return the number of the newest call of a session, 0 where there is none."""
@@ -68,13 +91,19 @@ class Ledger(Protocol):
     def undos(self, session: str) -> list[UndoRow]:
         """Return the undos of a session, by call and then in the order in which they were registered."""
 
-    def begin_undo(self, undo: UndoRow) -> None:
-        """Write down that an undo is about to be sent."""
+    def begin_undo(self, undo: UndoRow, token: int) -> None:
+        """Write down that an undo is about to be sent. Raises SessionLost where the session has another owner."""
 
-    def end_undo(self, undo: UndoRow, outcome: Outcome, detail: str, found: Json) -> None:
+    def end_undo(self, undo: UndoRow, outcome: Outcome, detail: str, found: Json, token: int) -> None:
         """Write down what came of an undo."""
 
-    def note(self, session: str, kind: str, data: dict[str, Json]) -> None:
+    def for_people(self) -> tuple[list[CallRow], list[UndoRow]]:
+        """Return the calls in doubt and the undos that did not work, of all sessions; those that are closed as well."""
+
+    def decide(self, row: CallRow | UndoRow, resolution: Json) -> None:
+        """Put a person's decision about a call or an undo on record, with what it makes of the row's state."""
+
+    def note(self, session: str, kind: str, data: dict[str, Json], *, durable: bool = False) -> None:
         """Append an event that changes no row."""
 
     def events(self, session: str, kind: str | None = None) -> list[EventRow]:

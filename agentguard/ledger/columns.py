@@ -11,7 +11,9 @@ from agentguard.calls import Json
 from agentguard.ledger.rows import CallRow, EventRow, SessionRow, UndoRow
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
-_AS_JSON = frozenset({"arguments", "snapshots", "answer", "look", "left", "back", "found", "data"})
+_AS_JSON = frozenset(
+    {"arguments", "snapshots", "answer", "look", "left", "back", "found", "data", "response", "resolution"}
+)
 
 
 class Columns:

@@ -15,6 +15,7 @@ class SessionState(StrEnum):
     """Where a session stands."""
 
     OPEN = "open"
+    INTERRUPTED = "interrupted"  # its owner is gone; it waits to be resumed, or for a person
     COMPLETED = "completed"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"  # everything in it was taken back
@@ -38,11 +39,19 @@ class SessionRow(msgspec.Struct, kw_only=True):
     tenant: str | None = None
     user: str | None = None
     on_error: str = "rollback"
+    on_crash: str = "rollback"
+    """What recovery does when the owner is gone: "rollback", "resume" (wait for it to go on) or "leave"."""
     state: SessionState = SessionState.OPEN
     cause: str | None = None
     """What made it roll back: the exception, or who asked."""
     started_at: float = 0.0
     ended_at: float | None = None
+    owner: str | None = None
+    """Who may send for this session (see leases.py); None: nobody does at the moment."""
+    token: int = 0
+    """Counts the owners. What an earlier one still wants to write is refused."""
+    lease_until: float = 0.0
+    """Until when the owner need not be asked whether it lives, by the clock of leases.py."""
 
 
 class CallRow(msgspec.Struct, kw_only=True):
@@ -70,12 +79,22 @@ class CallRow(msgspec.Struct, kw_only=True):
     """How many equal calls of this session were settled before it; part of the idempotency key."""
     key: str | None = None
     """The idempotency key that it was sent with, where the service has one."""
+    mark: str | None = None
+    """What the handler has put into the request to know the effect by."""
+    once: str | None = None
+    """The program's own name for this call within the session, where it gave one."""
+    token: int = 0
+    """The owner that made it, as `SessionRow.token` counts them."""
     snapshots: list[Json] = msgspec.field(default_factory=list)
     """What the handler read before the call, in order."""
     status: int | None = None
     answer: Json = None
+    response: Json = None
+    """The response as the SDK gets it again when the call is repeated by a resumed session (see replay.py)."""
     error: str | None = None
     """What went wrong, or why there is no way back."""
+    resolution: Json = None
+    """What a person has decided about it: `{"action", "by", "note", "at"}`."""
     created_at: float = 0.0
     settled_at: float | None = None
 
@@ -108,6 +127,8 @@ class UndoRow(msgspec.Struct, kw_only=True):
     found: Json = None
     """What the last look showed."""
     updated_at: float | None = None
+    resolution: Json = None
+    """What a person has decided about it, as `CallRow.resolution`."""
 
 
 class EventRow(msgspec.Struct, kw_only=True):

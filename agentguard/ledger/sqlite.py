@@ -1,39 +1,28 @@
-"""The ledger in one SQLite file, shared by the threads of a process and by processes.
+"""The ledger in one SQLite file, shared by the threads of a process and by processes (see database.py).
 
-Why apsw and not the standard library's sqlite3: SQLite up to 3.51.2 can corrupt a WAL database that two connections
-write at the same instant (https://sqlite.org/releaselog/3_51_3.html), which is exactly what a ledger is, and most
-Pythons link an older one. apsw's wheel carries a fixed SQLite on every platform.
+Intents are durable before they return, results are in the operating system's hands: a result lost to a power cut is a
+doubt that the next rollback settles, an intent lost would be an effect nobody knows of.
 
-One connection serves all threads of a process, under one lock. Between processes an `flock` on a file beside the
-database orders the writers: SQLite's own waiting sleeps in growing steps and has calls of half a second.
-
-Durability: with `synchronous=FULL` a commit returns when it is on the disk; with `NORMAL` it is in the operating
-system's hands, which survives the death of the process but not a power cut. Intents are FULL, results NORMAL: a result
-lost to a power cut is a doubt that the next rollback settles, an intent lost would be an effect nobody knows of.
+Every write of an owner says by which token it is made. One whose session was taken over changes no row any more: its
+intent is refused, and what it still learns of a call that it has sent becomes evidence, as an event `late answer`.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import threading
 import time
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import apsw
 import msgspec
 
+from agentguard import leases
 from agentguard.calls import CallState, Json, Outcome
-from agentguard.errors import LedgerError, NoSuchSession, SessionClosed, SessionExists
+from agentguard.errors import LedgerError, NoSuchSession, SessionBusy, SessionClosed, SessionExists, SessionLost
 from agentguard.ledger.columns import COLUMNS, dumps
-from agentguard.ledger.holding import hold
+from agentguard.ledger.database import Database
 from agentguard.ledger.rows import CallRow, EventRow, SessionRow, SessionState, UndoRow, UndoState
-from agentguard.ledger.statements import insert, key_of, next_seq, put_event, put_undos, state_of
+from agentguard.ledger.statements import check_name, insert, key_of, next_seq, put_event, put_undos, state_and_token
 
 Row = TypeVar("Row", SessionRow, CallRow, UndoRow, EventRow)
 
@@ -42,150 +31,46 @@ class SqliteLedger:
     """A ledger in one file. Use `SqliteLedger.at(path)`: one object per file and process."""
 
     _open: ClassVar[dict[Path, SqliteLedger]] = {}
-    _opening = threading.RLock()
-    _all: ClassVar[weakref.WeakSet[SqliteLedger]] = weakref.WeakSet()
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.RLock()
-        self._forking = False
-        self._closed = False
-        self._connect()
-        self._all.add(self)
+        self._database = Database(path)
 
     @classmethod
     def at(cls, path: Path) -> SqliteLedger:
         """Return this process's ledger for *path*, opening or making it when need be."""
         path = path.absolute()
-        with cls._opening:
+        with Database.opening:
             known = cls._open.get(path)
-            if known is None or not known._in_place():
+            if known is None or not known._database.in_place():
                 known = cls._open[path] = cls(path)
             return known
 
-    def _connect(self) -> None:
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # SQLite gives -wal and -shm the mode of the database file, so that file comes first.
-            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-            self._file = os.fstat(file)
-            os.close(file)
-            self._flock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._db = apsw.Connection(str(self.path))
-            self._db.set_busy_timeout(30_000)
-            self._synchronous = ""
-            with self._exclusively():
-                self._db.execute("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON")
-                self._migrate()
-        except (apsw.Error, OSError) as error:
-            raise LedgerError(
-                f"the ledger at {self.path} cannot be opened ({error}). Nothing was started. "
-                "Check the path and its permissions, or name another one with AGENTGUARD_LEDGER."
-            ) from error
-
-    def _migrate(self) -> None:
-        version = self._db.pragma("user_version")
-        folder = resources.files("agentguard.ledger") / "migrations"
-        scripts = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-        if version > len(scripts):
-            raise LedgerError(
-                f"the ledger at {self.path} was written by a newer agentguard (schema {version}, known are "
-                f"{len(scripts)}). Nothing was changed. Upgrade agentguard to use it."
-            )
-        for number, script in enumerate(scripts[version:], version + 1):
-            with self._db:
-                self._db.execute(script.read_text())
-                self._db.pragma("user_version", number)
-
-    # Transactions
-
-    @contextmanager
-    def _exclusively(self) -> Iterator[None]:
-        fcntl.flock(self._flock, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._flock, fcntl.LOCK_UN)
-
-    @contextmanager
-    def _writing(self, durable: bool = False) -> Iterator[apsw.Connection]:
-        """One transaction; *durable*: on the disk when the block is left."""
-        with self._lock:
-            self._reconnect()
-            try:
-                with self._exclusively():
-                    if durable:
-                        self._check_file()
-                    level = "FULL" if durable else "NORMAL"
-                    if level != self._synchronous:
-                        self._db.execute(f"PRAGMA synchronous = {level}")
-                        self._synchronous = level
-                    self._db.execute("BEGIN IMMEDIATE")
-                    try:
-                        yield self._db
-                        self._db.execute("COMMIT")
-                    except BaseException:
-                        if self._db.in_transaction:
-                            self._db.execute("ROLLBACK")
-                        raise
-            except (apsw.Error, OSError) as error:
-                raise LedgerError(
-                    f"the ledger at {self.path} could not be written ({error}), and nothing is sent that is not on "
-                    "record there. See to the disk's space and the file's permissions, and try again."
-                ) from error
-
-    def _check_file(self) -> None:
-        # SQLite goes on writing to a file that was deleted, and every intent in it would be lost.
-        if not self._in_place():
-            raise LedgerError(
-                f"the ledger at {self.path} was deleted or replaced while it was open, and nothing is sent without it. "
-                "Put the file back, or start a new session."
-            )
-
-    def _in_place(self) -> bool:
-        return self.path.exists() and os.path.samestat(self.path.stat(), self._file)
+    def close(self) -> None:
+        """Make everything durable and let go of the file."""
+        leases.heart.let_go(self)
+        with Database.opening:
+            if self._open.get(self.path) is self:
+                del self._open[self.path]
+            self._database.close()
 
     def _rows(self, kind: type[Row], query: str, *values: Any) -> list[Row]:
-        with self._lock:
-            self._reconnect()
-            try:
-                columns = COLUMNS[kind]
-                found = self._db.execute(f"SELECT {columns.names} FROM {columns.table} {query}", values)  # noqa: S608 - no value is in the text
-                return [columns.load(row) for row in found]
-            except apsw.Error as error:
-                raise LedgerError(f"the ledger at {self.path} could not be read: {error}") from error
-            except ValueError as error:
-                raise LedgerError(
-                    f"the ledger at {self.path} holds a {columns.table} that this version of agentguard cannot read "
-                    f"({error}). Nothing was sent. Use the version that wrote it, or a newer one."
-                ) from error
-
-    # Forks. A connection must not get to the other side of one, not even to be closed there
-    # (https://sqlite.org/howtocorrupt.html#_carrying_an_open_database_across_a_fork_), and a lock that another thread
-    # holds would be held there for ever: so all are let go of before, and each side connects again when it needs to.
-
-    def _before_fork(self) -> None:
-        self._lock.acquire()
-        if not self._closed:
-            self._db.close()
-            os.close(self._flock)
-            self._forking = True
-
-    def _after_fork(self) -> None:
-        self._lock.release()
-
-    def _reconnect(self) -> None:
-        if self._closed:
-            raise LedgerError(f"the ledger at {self.path} was closed, and nothing is sent without it. Open it again.")
-        if self._forking:
-            self._connect()
-            self._forking = False
+        columns = COLUMNS[kind]
+        sql = f"SELECT {columns.names} FROM {columns.table} {query}"  # noqa: S608 - no value is in the text
+        try:
+            return [columns.load(row) for row in self._database.read(lambda db: db.execute(sql, values).fetchall())]
+        except ValueError as error:
+            raise LedgerError(
+                f"the ledger at {self.path} holds a {columns.table} that this version of agentguard cannot read "
+                f"({error}). Nothing was sent. Use the version that wrote it, or a newer one."
+            ) from error
 
     # Sessions
 
     def start_session(self, session: SessionRow) -> None:
         """Put a new session on record. Raises SessionExists."""
-        with self._writing() as db:
+
+        def job(db: apsw.Connection) -> None:
             if db.execute("SELECT 1 FROM session WHERE id = ?", (session.id,)).fetchone():
                 raise SessionExists(
                     f"there is a session {session.id!r} in {self.path} already. Nothing was started. "
@@ -194,26 +79,81 @@ class SqliteLedger:
             insert(db, session)
             put_event(db, session.id, "session started", {"agent": session.agent, "intent": session.intent})
 
-    def end_session(self, session: str, state: SessionState, cause: str | None = None) -> SessionState:
-        """Change the state of a session; return its state. One that is no longer open cannot be completed."""
-        ended = None if state in (SessionState.OPEN, SessionState.ROLLING_BACK) else time.time()
-        with self._writing(durable=ended is not None) as db:
-            now = state_of(db, session)
-            if state is SessionState.COMPLETED and now is not SessionState.OPEN:
-                return now
+        self._database.write("start", job)
+
+    def claim(self, session: str, owner: str, until: float, *, steal: bool = False, reopen: bool = False) -> SessionRow:
+        """Make *owner* the owner of a session, with the next token; return the session as it was found.
+
+        Raises SessionBusy where its owner lives. *steal* takes an open session from a living owner all the same, as
+        a rollback that a person asks for does; one that is rolled back by somebody is never taken from them. *reopen*
+        opens one that was interrupted; raises SessionClosed where it is over.
+        """
+
+        def job(db: apsw.Connection) -> SessionRow:
+            found = db.execute(f"SELECT {COLUMNS[SessionRow].names} FROM session WHERE id = ?", (session,)).fetchone()  # noqa: S608 - no value is in the text
+            if found is None:
+                raise NoSuchSession(f"there is no session {session!r} in {self.path}. Nothing was done.")
+            row: SessionRow = COLUMNS[SessionRow].load(found)
+            lives = row.lease_until > leases.now() and not leases.is_gone(row.owner)
+            if lives and not (steal and row.state is not SessionState.ROLLING_BACK):
+                raise SessionBusy(
+                    f"session {session} belongs to a process that lives ({row.owner}). Nothing was done. Wait until it "
+                    "has ended, or until its lease has run out."
+                )
+            if reopen and row.state not in (SessionState.OPEN, SessionState.INTERRUPTED):
+                raise SessionClosed(
+                    f"session {session} is {row.state.replace('_', ' ')} and cannot be resumed. Nothing was started. "
+                    "Leave id= out for a new session."
+                )
             db.execute(
-                "UPDATE session SET state = ?, ended_at = ?, cause = coalesce(?, cause) WHERE id = ?",
-                (state, ended, cause, session),
+                "UPDATE session SET owner = ?, token = ?, lease_until = ?, state = ? WHERE id = ?",
+                (owner, row.token + 1, until, SessionState.OPEN if reopen else row.state, session),
+            )
+            put_event(db, session, "claimed", {"token": row.token + 1, "from": row.owner})
+            return row
+
+        return self._database.write("claim", job, durable=True)
+
+    def renew(self, session: str, token: int, until: float) -> bool:
+        """Extend a lease; False where somebody else has the session now."""
+
+        def job(db: apsw.Connection) -> bool:
+            db.execute("UPDATE session SET lease_until = ? WHERE id = ? AND token = ?", (until, session, token))
+            return db.changes() == 1
+
+        return self._database.write("renew", job)
+
+    def release(self, session: str, token: int) -> None:
+        """Give a session up, so that others may take it at once."""
+
+        def job(db: apsw.Connection) -> None:
+            db.execute("UPDATE session SET owner = NULL, lease_until = 0 WHERE id = ? AND token = ?", (session, token))
+
+        self._database.write("release", job)
+
+    def end_session(self, session: str, state: SessionState, token: int, cause: str | None = None) -> SessionState:
+        """Change the state of a session; return its state. One that is no longer open cannot be completed.
+
+        Raises SessionLost where another owner has it, unless it is to be completed.
+        """
+        ended = None if state in (SessionState.OPEN, SessionState.ROLLING_BACK) else time.time()
+        interrupted = state is SessionState.INTERRUPTED
+
+        def job(db: apsw.Connection) -> SessionState:
+            now, holder = state_and_token(db, session)
+            if state is SessionState.COMPLETED and (now is not SessionState.OPEN or holder != token):
+                return now
+            if holder != token:
+                raise SessionLost(lost(session))
+            db.execute(
+                "UPDATE session SET state = ?, ended_at = ?, cause = coalesce(?, cause), "
+                "owner = iif(?, NULL, owner), lease_until = iif(?, 0, lease_until) WHERE id = ?",
+                (state, None if interrupted else ended, cause, ended is not None, ended is not None, session),
             )
             put_event(db, session, f"session {state}", {"cause": cause})
             return state
 
-    def hold(self, session: str) -> Callable[[], None] | None:
-        """Make the caller the only one who rolls *session* back; return what ends that. None: somebody else is."""
-        try:
-            return hold(self.path, session)
-        except OSError as error:
-            raise LedgerError(f"the folder of the ledger at {self.path} cannot be written to: {error}") from error
+        return self._database.write("end" if ended else "begin", job, durable=ended is not None)
 
     def session(self, session: str) -> SessionRow:
         """Return one session. Raises NoSuchSession."""
@@ -226,91 +166,107 @@ class SqliteLedger:
         """Return the newest sessions, newest first."""
         return self._rows(SessionRow, "ORDER BY id DESC LIMIT ?", limit)
 
+    def unfinished(self) -> list[SessionRow]:
+        """Return the sessions that are open or being rolled back, oldest first."""
+        return self._rows(SessionRow, "WHERE state IN ('open', 'rolling_back') ORDER BY started_at")
+
     # Calls
 
     def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
         """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`."""
-        with self._writing(durable=True) as db:
+
+        def job(db: apsw.Connection) -> CallRow:
             # Another process may have rolled the session back since; what comes after that would be left standing.
-            state = state_of(db, call.session)
+            state, token = state_and_token(db, call.session)
             if state is not SessionState.OPEN:
                 raise SessionClosed(
                     f"session {call.session} is {state.replace('_', ' ')}, in this process or by another one, "
                     "and takes no more calls. Nothing was sent. Start a new session and wrap the plain client for it."
                 )
+            if token != call.token:
+                raise SessionLost(lost(call.session))
+            if call.once:
+                check_name(db, call)
             ordinal, key = key_of(db, call) if keyed else (0, call.key)
-            call = msgspec.structs.replace(call, seq=next_seq(db, call.session), ordinal=ordinal, key=key)
-            insert(db, call)
-            put_undos(db, call, undos)
-            put_event(db, call.session, "intent", {"operation": call.operation, "reason": call.reason}, call.seq)
-            return call
+            row = msgspec.structs.replace(call, seq=next_seq(db, call.session), ordinal=ordinal, key=key)
+            insert(db, row)
+            put_undos(db, row, undos)
+            put_event(db, row.session, "intent", {"operation": row.operation, "reason": row.reason}, row.seq)
+            return row
+
+        return self._database.write("intent", job, durable=True)
 
     def refuse(self, call: CallRow) -> CallRow:
         """Put a call on record that was stopped and never sent."""
-        with self._writing() as db:
-            call = msgspec.structs.replace(call, seq=next_seq(db, call.session), state=CallState.REFUSED)
-            insert(db, call)
-            put_event(db, call.session, "refused", {"operation": call.operation, "error": call.error}, call.seq)
-            return call
+
+        def job(db: apsw.Connection) -> CallRow:
+            row = msgspec.structs.replace(call, seq=next_seq(db, call.session), state=CallState.REFUSED)
+            insert(db, row)
+            put_event(db, row.session, "refused", {"operation": row.operation, "error": row.error}, row.seq)
+            return row
+
+        return self._database.write("refusal", job)
 
     def settle(
         self,
         call: CallRow,
         state: CallState,
+        token: int,
         *,
         undos: list[UndoRow] | None = None,
         status: int | None = None,
         answer: Json = None,
+        response: Json = None,
         error: str | None = None,
-    ) -> None:
-        """Write down what came of a call. *undos* replace those of its intent."""
-        with self._writing() as db:
-            known = db.execute(
-                "SELECT state FROM call WHERE session = ? AND seq = ?", (call.session, call.seq)
-            ).fetchone()
-            if known == (CallState.COMMITTED,):
-                # A rollback by another process has found out before; its undos must not be planned anew.
-                put_event(db, call.session, "late answer", {"state": state, "status": status, "error": error}, call.seq)
-                return
-            db.execute(
-                "UPDATE call SET state = ?, status = ?, answer = ?, error = ?, settled_at = ? "
+        kind: str = "result",
+    ) -> bool:
+        """Write down what came of a call; False where it is on record as an event only. *undos* replace those there.
+
+        That is so where the session has another owner now, and where a rollback has found out before.
+        """
+
+        def job(db: apsw.Connection) -> bool:
+            found: Any = db.execute(
+                "SELECT call.state, session.token FROM call JOIN session ON session.id = call.session "
                 "WHERE session = ? AND seq = ?",
-                (state, status, dumps(answer), error, time.time(), call.session, call.seq),
+                (call.session, call.seq),
+            ).fetchone()
+            if found is None:
+                raise LedgerError(f"call {call.seq} of session {call.session} is not in the ledger at {self.path}")
+            if found[0] == CallState.COMMITTED or found[1] != token:
+                late = {"state": state, "status": status, "error": error, "answer": answer, "response": response}
+                put_event(db, call.session, "late answer", late, call.seq)
+                return False
+            db.execute(
+                "UPDATE call SET state = ?, status = ?, answer = ?, response = ?, error = ?, settled_at = ? "
+                "WHERE session = ? AND seq = ?",
+                (state, status, dumps(answer), dumps(response), error, time.time(), call.session, call.seq),
             )
             if undos is not None:
                 db.execute("DELETE FROM undo WHERE session = ? AND seq = ?", (call.session, call.seq))
                 put_undos(db, call, undos)
             put_event(db, call.session, state, {"status": status, "error": error}, call.seq)
             if state is CallState.COMMITTED and call.key:
-                self._settle_repeats(db, call)
+                _settle_repeats(db, call)
+            return True
 
-    def _settle_repeats(self, db: apsw.Connection, call: CallRow) -> None:
-        """The effect of earlier doubtful calls under the same idempotency key is the effect of this one."""
-        earlier = db.execute(
-            "SELECT seq FROM call WHERE session = ? AND key = ? AND state = 'in_doubt' AND seq < ?",
-            (call.session, call.key, call.seq),
-        ).fetchall()
-        for (seq,) in earlier:
-            assert isinstance(seq, int)
-            error = f"settled by call {call.seq}, which repeated it under the same idempotency key"
-            db.execute(
-                "UPDATE call SET state = 'not_applied', error = ? WHERE session = ? AND seq = ?",
-                (error, call.session, seq),
-            )
-            put_event(db, call.session, CallState.NOT_APPLIED, {"error": error}, seq)
+        return self._database.write(kind, job)
 
     def calls(self, session: str) -> list[CallRow]:
         """Return the calls of a session, oldest first."""
         return self._rows(CallRow, "WHERE session = ? ORDER BY seq", session)
 
+    def call(self, session: str, seq: int) -> CallRow:
+        """Return one call of a session."""
+        return self._rows(CallRow, "WHERE session = ? AND seq = ?", session, seq)[0]
+
+    def named(self, session: str, once: str) -> list[CallRow]:
+        """Return the calls of a session that the program has named *once*, oldest first."""
+        return self._rows(CallRow, "WHERE session = ? AND once = ? ORDER BY seq", session, once)
+
     def last(self, session: str) -> int:
         """Return the number of the newest call of a session, 0 where there is none."""
-        with self._lock:
-            self._reconnect()
-            try:
-                return next_seq(self._db, session) - 1
-            except apsw.Error as error:
-                raise LedgerError(f"the ledger at {self.path} could not be read: {error}") from error
+        return self._database.read(lambda db: next_seq(db, session)) - 1
 
     def undos(self, session: str) -> list[UndoRow]:
         """Return the undos of a session, by call and then in the order in which they were registered."""
@@ -318,73 +274,98 @@ class SqliteLedger:
 
     # Undos
 
-    def begin_undo(self, undo: UndoRow) -> None:
-        """Write down that an undo is about to be sent."""
-        with self._writing(durable=True) as db:
-            self._change_undo(db, undo, UndoState.SENDING, None, "", None)
+    def begin_undo(self, undo: UndoRow, token: int) -> None:
+        """Write down that an undo is about to be sent. Raises SessionLost where the session has another owner."""
+
+        def job(db: apsw.Connection) -> None:
+            if state_and_token(db, undo.session)[1] != token:
+                raise SessionLost(lost(undo.session))
+            _change_undo(db, undo, UndoState.SENDING, None, "", None)
             put_event(db, undo.session, "undo intent", {"operation": undo.name}, undo.seq, undo.n)
 
-    def end_undo(self, undo: UndoRow, outcome: Outcome, detail: str, found: Json) -> None:
-        """Write down what came of an undo."""
-        with self._writing() as db:
-            self._change_undo(db, undo, UndoState.DONE, outcome, detail, found)
+        self._database.write("undo_intent", job, durable=True)
+
+    def end_undo(self, undo: UndoRow, outcome: Outcome, detail: str, found: Json, token: int) -> None:
+        """Write down what came of an undo; only as an event where the session has another owner by now."""
+
+        def job(db: apsw.Connection) -> None:
+            if state_and_token(db, undo.session)[1] != token:
+                put_event(db, undo.session, "late undo", {"outcome": outcome, "detail": detail}, undo.seq, undo.n)
+                return
+            _change_undo(db, undo, UndoState.DONE, outcome, detail, found)
             put_event(db, undo.session, f"undo {outcome}", {"detail": detail}, undo.seq, undo.n)
 
-    def _change_undo(
-        self, db: apsw.Connection, undo: UndoRow, state: UndoState, outcome: Outcome | None, detail: str, found: Json
-    ) -> None:
-        db.execute(
-            "UPDATE undo SET state = ?, attempt = ?, outcome = ?, detail = ?, found = ?, updated_at = ? "
-            "WHERE session = ? AND seq = ? AND n = ?",
-            (
-                state,
-                undo.attempt,
-                outcome,
-                detail,
-                dumps(found),
-                time.time(),
-                undo.session,
-                undo.seq,
-                undo.n,
-            ),
-        )
+        self._database.write("undo_result", job)
+
+    # What people decide
+
+    def for_people(self) -> tuple[list[CallRow], list[UndoRow]]:
+        """Return the calls in doubt and the undos that did not work, of all sessions; those that are closed as well."""
+        calls = self._rows(CallRow, "WHERE state IN ('intent', 'in_doubt') ORDER BY session, seq")
+        undos = self._rows(UndoRow, "WHERE outcome IN ('conflict', 'in_doubt', 'failed') ORDER BY session, seq, n")
+        return calls, undos
+
+    def decide(self, row: CallRow | UndoRow, resolution: Json) -> None:
+        """Put a person's decision about a call or an undo on record, with what it makes of the row's state."""
+
+        def job(db: apsw.Connection) -> None:
+            where = (row.session, row.seq)
+            if isinstance(row, CallRow):
+                db.execute(
+                    "UPDATE call SET state = ?, error = ?, resolution = ? WHERE session = ? AND seq = ?",
+                    (row.state, row.error, dumps(resolution), *where),
+                )
+                put_event(db, row.session, "resolved", resolution, row.seq)
+                return
+            _change_undo(db, row, row.state, row.outcome, row.detail, row.found)
+            db.execute(
+                "UPDATE undo SET resolution = ? WHERE session = ? AND seq = ? AND n = ?",
+                (dumps(resolution), *where, row.n),
+            )
+            put_event(db, row.session, "resolved", resolution, row.seq, row.n)
+
+        self._database.write("decision", job, durable=True)
 
     # Events
 
-    def note(self, session: str, kind: str, data: dict[str, Json]) -> None:
+    def note(self, session: str, kind: str, data: dict[str, Json], *, durable: bool = False) -> None:
         """Append an event that changes no row."""
-        with self._writing() as db:
-            put_event(db, session, kind, data)
+        self._database.write("note", lambda db: put_event(db, session, kind, data), durable=durable)
 
     def events(self, session: str, kind: str | None = None) -> list[EventRow]:
         """Return the events of a session in order, those of one *kind* or all."""
         return self._rows(EventRow, "WHERE session = ? AND kind = coalesce(?, kind) ORDER BY id", session, kind)
 
-    def close(self) -> None:
-        """Make everything durable and let go of the file."""
-        with self._opening, self._lock:
-            if self._open.get(self.path) is self:
-                del self._open[self.path]
-            if not self._closed and not self._forking:
-                self._db.close()
-                os.close(self._flock)
-            self._closed, self._forking = True, False
+
+def lost(session: str) -> str:
+    """What an owner is told whose session was taken over."""
+    return (
+        f"session {session} was taken over by another process. Nothing was sent. Start a new session, or see what "
+        f"became of this one with `agentguard show {session}`."
+    )
 
 
-_at_fork: list[SqliteLedger] = []
+def _change_undo(
+    db: apsw.Connection, undo: UndoRow, state: UndoState, outcome: Outcome | None, detail: str, found: Json
+) -> None:
+    db.execute(
+        "UPDATE undo SET state = ?, attempt = ?, outcome = ?, detail = ?, found = ?, updated_at = ? "
+        "WHERE session = ? AND seq = ? AND n = ?",
+        (state, undo.attempt, outcome, detail, dumps(found), time.time(), undo.session, undo.seq, undo.n),
+    )
 
 
-def _before_fork() -> None:
-    SqliteLedger._opening.acquire()
-    _at_fork.extend(SqliteLedger._all)
-    for ledger in _at_fork:
-        ledger._before_fork()
-
-
-def _after_fork() -> None:
-    while _at_fork:
-        _at_fork.pop()._after_fork()
-    SqliteLedger._opening.release()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+def _settle_repeats(db: apsw.Connection, call: CallRow) -> None:
+    """The effect of earlier doubtful calls under the same idempotency key is the effect of this one."""
+    earlier = db.execute(
+        "SELECT seq FROM call WHERE session = ? AND key = ? AND state = 'in_doubt' AND seq < ?",
+        (call.session, call.key, call.seq),
+    ).fetchall()
+    for (seq,) in earlier:
+        assert isinstance(seq, int)
+        error = f"settled by call {call.seq}, which repeated it under the same idempotency key"
+        db.execute(
+            "UPDATE call SET state = 'not_applied', error = ? WHERE session = ? AND seq = ?",
+            (error, call.session, seq),
+        )
+        put_event(db, call.session, CallState.NOT_APPLIED, {"error": error}, seq)

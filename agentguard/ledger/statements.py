@@ -9,9 +9,14 @@ import apsw
 import msgspec
 
 from agentguard.calls import Json
-from agentguard.errors import LedgerError, NoSuchSession
+from agentguard.errors import InDoubt, LedgerError, NoSuchSession
 from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow
+
+
+KEYS_LAST = 23 * 3600.0
+"""Seconds in which a service surely knows an idempotency key still: Stripe keeps them for at least 24 hours
+(https://docs.stripe.com/api/idempotent_requests); one hour is the margin."""
 
 
 def insert(db: apsw.Connection, row: SessionRow | CallRow | UndoRow) -> None:
@@ -31,13 +36,13 @@ def number(db: apsw.Connection, query: str, *values: str) -> int:
     return int(found)
 
 
-def state_of(db: apsw.Connection, session: str) -> SessionState:
-    """Where a session stands. Raises LedgerError where that cannot be told."""
-    found = db.execute("SELECT state FROM session WHERE id = ?", (session,)).fetchone()
+def state_and_token(db: apsw.Connection, session: str) -> tuple[SessionState, int]:
+    """Where a session stands, and by which token its owner writes. Raises LedgerError where that cannot be told."""
+    found: Any = db.execute("SELECT state, token FROM session WHERE id = ?", (session,)).fetchone()
     if found is None:
         raise NoSuchSession(f"there is no session {session!r} in this ledger. Nothing was sent.")
     try:
-        return SessionState(found[0])
+        return SessionState(found[0]), found[1]
     except ValueError as error:
         raise LedgerError(
             f"session {session} stands at {found[0]!r}, which this version of agentguard does not know. "
@@ -45,17 +50,29 @@ def state_of(db: apsw.Connection, session: str) -> SessionState:
         ) from error
 
 
+def check_name(db: apsw.Connection, call: CallRow) -> None:
+    """Raise InDoubt where another thread or process makes a call of the same name at this moment."""
+    same = "SELECT seq FROM call WHERE session = ? AND once = ? AND state = 'intent' AND token = ?"
+    under_way = db.execute(same, (call.session, call.once, call.token)).fetchone()
+    if under_way is not None:
+        raise InDoubt(
+            f"call {under_way[0]} of session {call.session} has the name {call.once!r} and is under way. Nothing was "
+            "sent. Wait for that one."
+        )
+
+
 def key_of(db: apsw.Connection, call: CallRow) -> tuple[int, str]:
     """The ordinal and the idempotency key of *call*.
 
     An equal call that is in doubt is repeated under its own key, so that the service can tell that it is the same one;
-    every other equal call counts as one that was meant, and has a key that no call had before.
+    every other equal call counts as one that was meant, and has a key that no call had before. So does the repeat of a
+    doubtful call whose key the service may have forgotten.
     """
     doubtful: Any = db.execute(
         "SELECT ordinal, key FROM call AS doubt WHERE session = ? AND digest = ? AND state = 'in_doubt' "
         "AND NOT EXISTS (SELECT 1 FROM call WHERE session = doubt.session AND digest = doubt.digest "
-        "AND key = doubt.key AND state IN ('intent', 'committed')) ORDER BY seq LIMIT 1",
-        (call.session, call.digest),
+        "AND key = doubt.key AND state IN ('intent', 'committed')) AND created_at > ? ORDER BY seq LIMIT 1",
+        (call.session, call.digest, call.created_at - KEYS_LAST),
     ).fetchone()
     if call.key is None and doubtful is not None:
         return int(doubtful[0]), str(doubtful[1])

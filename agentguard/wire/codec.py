@@ -75,6 +75,10 @@ class RestCodec:
         """The answer to each of the *count* parts of the batch *request*, in their order; None where there is none."""
         raise NotImplementedError
 
+    def compose(self, request: Request, responses: list[Response]) -> Response:
+        """The answer to the batch *request* that has *responses* for its parts, in their order."""
+        raise NotImplementedError
+
     def rewrite(self, request: Request, operation: Operation, arguments: dict[str, Json]) -> Request:
         """*request* with some of its *arguments* changed, as a handler's `forward().changing(...)` asks for."""
         body = json.loads(request.body or b"{}")

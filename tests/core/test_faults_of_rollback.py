@@ -370,7 +370,7 @@ def test_two_threads_that_roll_back_at_once_send_each_undo_once(store: Store, se
 def test_two_sessions_objects_of_one_session_do_not_undo_at_once(
     store: Store, session: agentguard.Session, ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["agentguard.session"], "IN_FLIGHT_SECONDS", 0.05)
+    monkeypatch.setattr(sys.modules["agentguard.unwinding"], "IN_FLIGHT_SECONDS", 0.05)
     guarded = agentguard.wrap(store.client(), session, things())
     guarded.post("things", json={"name": "one"})
     again = agentguard.load(session.id, ledger=SqliteLedger(ledger))
@@ -379,7 +379,7 @@ def test_two_sessions_objects_of_one_session_do_not_undo_at_once(
 
     def another_process(request: httpx.Request) -> httpx.Response | None:
         if request.method == "DELETE" and not met:
-            with pytest.raises(agentguard.UsageError, match="Nothing was taken back here") as caught:
+            with pytest.raises(agentguard.UsageError, match="Nothing was done") as caught:
                 again.rollback()
             met.append(str(caught.value))
         return None

@@ -14,8 +14,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from agentguard import LedgerError, NoSuchSession, SessionClosed, SessionExists
+from agentguard import LedgerError, NoSuchSession, SessionClosed, SessionExists, leases
 from agentguard.calls import CallState, Outcome
+from agentguard.errors import SessionBusy, SessionLost
 from agentguard.ledger import open_ledger
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow, UndoState
 from agentguard.ledger.sqlite import SqliteLedger
@@ -47,7 +48,7 @@ def test_what_was_written_is_read_back_by_a_new_connection(ledger: Path) -> None
     row = store.intend(
         call(arguments={"title": "Ünïcode", "n": [1, None]}, snapshots=[{"a": 1}]), [undo()], keyed=False
     )
-    store.settle(row, CallState.COMMITTED, undos=[undo(), undo()], status=201, answer={"id": 7})
+    store.settle(row, CallState.COMMITTED, 0, undos=[undo(), undo()], status=201, answer={"id": 7})
     again = SqliteLedger(ledger)
     (read,) = again.calls("s1")
     assert (read.seq, read.arguments, read.snapshots, read.state, read.answer, read.status) == (
@@ -69,9 +70,9 @@ def test_an_undo_goes_from_planned_by_sending_to_its_outcome(ledger: Path) -> No
     store = started(SqliteLedger.at(ledger))
     store.intend(call(), [undo()], keyed=False)
     (planned,) = store.undos("s1")
-    store.begin_undo(planned)
+    store.begin_undo(planned, 0)
     assert store.undos("s1")[0].state is UndoState.SENDING
-    store.end_undo(planned, Outcome.RESTORED, "", {"seen": True})
+    store.end_undo(planned, Outcome.RESTORED, "", {"seen": True}, 0)
     (done,) = store.undos("s1")
     assert (done.state, done.outcome, done.found) == (UndoState.DONE, Outcome.RESTORED, {"seen": True})
 
@@ -101,11 +102,11 @@ def test_equal_calls_have_keys_of_their_own_and_a_doubtful_one_is_repeated_under
     first = store.intend(call(digest="d" * 64), [], keyed=True)
     second = store.intend(call(digest="d" * 64), [], keyed=True)
     assert first.key != second.key
-    store.settle(first, CallState.COMMITTED)
-    store.settle(second, CallState.IN_DOUBT)
+    store.settle(first, CallState.COMMITTED, 0)
+    store.settle(second, CallState.IN_DOUBT, 0)
     repeat = store.intend(call(digest="d" * 64), [], keyed=True)
     assert repeat.key == second.key
-    store.settle(repeat, CallState.COMMITTED)
+    store.settle(repeat, CallState.COMMITTED, 0)
     states = [(c.seq, c.state) for c in store.calls("s1")]
     assert states == [(1, CallState.COMMITTED), (2, CallState.NOT_APPLIED), (3, CallState.COMMITTED)]
     assert "settled by call 3" in (store.calls("s1")[1].error or "")
@@ -142,7 +143,7 @@ def test_threads_share_one_ledger(ledger: Path) -> None:
 
     def work() -> None:
         for _ in range(25):
-            store.settle(store.intend(call(), [undo()], keyed=False), CallState.COMMITTED)
+            store.settle(store.intend(call(), [undo()], keyed=False), CallState.COMMITTED, 0)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -195,7 +196,7 @@ def test_an_intent_is_one_sync_and_a_result_is_none(ledger: Path) -> None:
     script = (
         WRITER.replace("range(50)", "range(10)")
         .replace("    store.intend(", "    from agentguard.calls import CallState\n    store.settle(store.intend(")
-        .replace("keyed=False)", "keyed=False), CallState.COMMITTED)")
+        .replace("keyed=False)", "keyed=False), CallState.COMMITTED, 0)")
     )
     trace = ledger.parent.parent / "trace"
     command = ["strace", "-f", "-o", str(trace), "-e", "trace=fsync,fdatasync,write", sys.executable, "-c"]
@@ -259,12 +260,12 @@ def test_a_row_of_a_newer_version_is_refused_and_not_guessed_at(ledger: Path) ->
 def test_a_doubt_among_equal_calls_gives_no_other_call_its_key(ledger: Path) -> None:
     store = started(SqliteLedger.at(ledger))
     first, second = (store.intend(call(digest="d"), [], keyed=True) for _ in range(2))
-    store.settle(first, CallState.IN_DOUBT)
+    store.settle(first, CallState.IN_DOUBT, 0)
     repeat = store.intend(call(digest="d"), [], keyed=True)
     third = store.intend(call(digest="d"), [], keyed=True)
     assert repeat.key == first.key
     assert len({first.key, second.key, third.key}) == 3
-    store.settle(repeat, CallState.NOT_APPLIED)
+    store.settle(repeat, CallState.NOT_APPLIED, 0)
     again = store.intend(call(digest="d"), [], keyed=True)
     assert again.key == first.key
 
@@ -273,11 +274,11 @@ def test_a_late_answer_plans_no_undo_anew(ledger: Path) -> None:
     store = started(SqliteLedger.at(ledger))
     row = store.intend(call(), [undo()], keyed=False)
     other = SqliteLedger(ledger)
-    other.settle(row, CallState.COMMITTED, undos=[undo()])
+    other.settle(row, CallState.COMMITTED, 0, undos=[undo()])
     (planned,) = other.undos("s1")
-    other.begin_undo(planned)
-    other.end_undo(planned, Outcome.COMPENSATED, "", None)
-    store.settle(row, CallState.COMMITTED, undos=[undo()])
+    other.begin_undo(planned, 0)
+    other.end_undo(planned, Outcome.COMPENSATED, "", None, 0)
+    store.settle(row, CallState.COMMITTED, 0, undos=[undo()])
     assert [u.outcome for u in store.undos("s1")] == [Outcome.COMPENSATED]
     assert store.events("s1")[-1].kind == "late answer"
 
@@ -285,35 +286,57 @@ def test_a_late_answer_plans_no_undo_anew(ledger: Path) -> None:
 @pytest.mark.parametrize("state", [SessionState.COMPLETED, SessionState.ROLLED_BACK, SessionState.ROLLING_BACK])
 def test_a_session_that_is_over_takes_no_intent_from_anybody(ledger: Path, state: SessionState) -> None:
     store = started(SqliteLedger.at(ledger))
-    SqliteLedger(ledger).end_session("s1", state)
+    SqliteLedger(ledger).end_session("s1", state, 0)
     with pytest.raises(SessionClosed, match="Nothing was sent"):
         store.intend(call(), [], keyed=False)
 
 
-def test_a_rollback_has_one_holder_until_it_lets_go_or_dies(ledger: Path) -> None:
+def test_a_session_has_one_owner_until_its_lease_runs_out_or_its_process_dies(ledger: Path) -> None:
     store, other = started(SqliteLedger.at(ledger)), SqliteLedger(ledger)
-    let_go = store.hold("s1")
-    assert let_go is not None
-    assert other.hold("s1") is None
-    elsewhere = other.hold("s2")
-    assert elsewhere is not None
-    let_go()
-    script = "import os, sys; from agentguard.ledger import open_ledger; open_ledger(sys.argv[1]).hold('s1'); "
-    held = subprocess.Popen(
-        [sys.executable, "-c", script + "print(1, flush=True); input()", str(ledger)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+    started(store, "s2")
+    assert store.claim("s1", leases.new_owner(), leases.now() + 60).token == 0
+    with pytest.raises(SessionBusy, match="Nothing was done"):
+        other.claim("s1", leases.new_owner(), leases.now() + 60)
+    assert other.claim("s2", leases.new_owner(), leases.now() + 60).owner is None
+    assert store.renew("s1", 1, leases.now() - 1)
+    assert other.claim("s1", leases.new_owner(), leases.now() + 60).token == 1
+    assert not store.renew("s1", 1, leases.now() + 60)
+    other.release("s1", 2)
+    script = (
+        "import sys; from agentguard import leases; from agentguard.ledger import open_ledger;"
+        "open_ledger(sys.argv[1]).claim('s1', leases.new_owner(), leases.now() + 60); print(1, flush=True); input()"
     )
+    held = subprocess.Popen([sys.executable, "-c", script, str(ledger)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert held.stdout is not None
     held.stdout.readline()
-    assert store.hold("s1") is None
+    with pytest.raises(SessionBusy):
+        store.claim("s1", leases.new_owner(), leases.now() + 60)
     held.kill()
     held.communicate()
-    again = store.hold("s1")
-    assert again is not None
-    again()
-    elsewhere()
-    assert not list(ledger.parent.glob("*.rollback"))
+    assert store.claim("s1", leases.new_owner(), leases.now() + 60).token == 3
+
+
+def test_what_an_earlier_owner_writes_changes_no_row(ledger: Path) -> None:
+    store = started(SqliteLedger.at(ledger))
+    sent, undone = (store.intend(call(), [undo()], keyed=False) for _ in range(2))
+    store.settle(undone, CallState.COMMITTED, 0, undos=[undo()])
+    planned = store.undos("s1")[1]
+    store.begin_undo(planned, 0)
+    store.claim("s1", leases.new_owner(), leases.now() + 60)
+    with pytest.raises(SessionLost, match="Nothing was sent"):
+        store.intend(call(), [], keyed=False)
+    with pytest.raises(SessionLost, match="Nothing was sent"):
+        store.begin_undo(planned, 0)
+    assert not store.settle(sent, CallState.COMMITTED, 0, answer={"id": 7})
+    store.end_undo(planned, Outcome.RESTORED, "", None, 0)
+    with pytest.raises(SessionLost):
+        store.end_session("s1", SessionState.ROLLED_BACK, 0)
+    assert store.end_session("s1", SessionState.COMPLETED, 0) is SessionState.OPEN
+    assert [c.state for c in store.calls("s1")] == [CallState.INTENT, CallState.COMMITTED]
+    assert store.undos("s1")[1].state is UndoState.SENDING
+    (late,) = store.events("s1", "late answer")
+    assert (late.seq, late.data["state"], late.data["answer"]) == (1, "committed", {"id": 7})
+    assert len(store.events("s1", "late undo")) == 1
 
 
 def test_a_child_that_is_forked_while_another_thread_writes_can_write(ledger: Path) -> None:

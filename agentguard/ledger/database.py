@@ -1,0 +1,304 @@
+"""One SQLite file as the ledger uses it: opened once for each process, written in groups, safe across forks.
+
+Why apsw and not the standard library's sqlite3: SQLite up to 3.51.2 can corrupt a WAL database that two connections
+write at the same instant (https://sqlite.org/releaselog/3_51_3.html), which is exactly what a ledger is, and most
+Pythons link an older one. apsw's wheel carries a fixed SQLite on every platform.
+
+One connection serves all threads of a process. Writers queue: the first leads and commits for all that wait by then,
+so that they share a sync, and hands the lead on. Between processes an `flock` on a file beside the database orders the
+leaders: SQLite's own waiting sleeps in growing steps and has calls of half a second.
+
+Durability: with `synchronous=FULL` a commit returns when it is on the disk; with `NORMAL` it is in the operating
+system's hands, which survives the death of the process but not a power cut.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import apsw
+
+from agentguard import failpoints
+from agentguard.errors import LedgerError
+
+T = TypeVar("T")
+Job = Callable[[apsw.Connection], T]
+MIGRATIONS = "migrations"
+
+
+class _Turn(Generic[T]):
+    """One write that waits for its turn, with those of other threads."""
+
+    __slots__ = ("awake", "done", "durable", "error", "job", "name", "result")
+
+    def __init__(self, name: str, job: Job[T], durable: bool) -> None:
+        self.name, self.job, self.durable = name, job, durable
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.done = False
+        self.awake: threading.Event | None = None
+        """Set when the turn is done, or when it shall lead."""
+
+
+class Database:
+    """A file and this process's connection to it."""
+
+    _all: ClassVar[weakref.WeakSet[Database]] = weakref.WeakSet()
+    opening = threading.RLock()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        """Held by whoever uses the connection."""
+        self._queue: deque[_Turn[Any]] = deque()
+        self._led = False
+        """Whether somebody leads."""
+        self._successor: _Turn[Any] | None = None
+        """Who leads next, from when that is decided until it has begun."""
+        self._turns = threading.Lock()
+        self._forking = False
+        self._closed = False
+        self._connect()
+        self._all.add(self)
+
+    def _connect(self) -> None:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # SQLite gives -wal and -shm the mode of the database file, so that file comes first.
+            file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = os.fstat(file)
+            os.close(file)
+            self._flock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._db = apsw.Connection(str(self.path))
+            self._db.set_busy_timeout(30_000)
+            self._synchronous = ""
+            fcntl.flock(self._flock, fcntl.LOCK_EX)
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON")
+                self._migrate()
+            finally:
+                fcntl.flock(self._flock, fcntl.LOCK_UN)
+        except (apsw.Error, OSError) as error:
+            raise LedgerError(
+                f"the ledger at {self.path} cannot be opened ({error}). Nothing was started. "
+                "Check the path and its permissions, or name another one with AGENTGUARD_LEDGER."
+            ) from error
+
+    def _migrate(self) -> None:
+        version = self._db.pragma("user_version")
+        folder = resources.files("agentguard.ledger") / MIGRATIONS
+        scripts = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+        if version > len(scripts):
+            raise LedgerError(
+                f"the ledger at {self.path} was written by a newer agentguard (schema {version}, known are "
+                f"{len(scripts)}). Nothing was changed. Upgrade agentguard to use it."
+            )
+        for number, script in enumerate(scripts[version:], version + 1):
+            with self._db:
+                self._db.execute(script.read_text())
+                self._db.pragma("user_version", number)
+
+    # Writing
+
+    def write(self, name: str, job: Job[T], *, durable: bool = False) -> T:
+        """Run *job* in a transaction and return what it returns; *durable*: on the disk when this returns.
+
+        *name* is that of its failpoint, `mid_NAME`: just before the commit.
+        """
+        turn = _Turn(name, job, durable)
+        with self._turns:
+            self._queue.append(turn)
+            if self._led:
+                turn.awake = threading.Event()
+            self._led = True
+        if turn.awake is not None:
+            try:
+                turn.awake.wait()
+            except BaseException:
+                self._leave(turn)
+                raise
+        if not turn.done:
+            self._lead()
+        if turn.error is not None:
+            raise turn.error
+        return turn.result  # type: ignore[return-value]  # it has been set where there is no error
+
+    def _leave(self, turn: _Turn[Any]) -> None:
+        """Take back a turn whose thread is interrupted while it waits; where it is to lead, it has to."""
+        with self._turns:
+            leads = self._successor is turn
+            if not leads and turn in self._queue:
+                self._queue.remove(turn)
+        if leads:
+            self._lead()
+
+    def _lead(self) -> None:
+        """Commit what waits, then let the next one lead."""
+        with self._turns:
+            self._successor = None
+            turns = list(self._queue)
+            self._queue.clear()
+        try:
+            with self._lock:
+                self._commit(turns)
+        except BaseException as error:
+            for turn in turns:
+                if turn.error is None:
+                    turn.error = self._explained(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for turn in turns:
+                turn.done = True
+            with self._turns:
+                successor = self._successor = self._queue[0] if self._queue else None
+                self._led = successor is not None
+            for turn in turns:
+                if turn.awake is not None:
+                    turn.awake.set()
+            if successor is not None and successor.awake is not None:
+                successor.awake.set()
+
+    def _commit(self, turns: list[_Turn[Any]]) -> None:
+        self.reconnect()
+        durable = any(turn.durable for turn in turns)
+        fcntl.flock(self._flock, fcntl.LOCK_EX)
+        try:
+            if durable:
+                self._check_file()
+            level = "FULL" if durable else "NORMAL"
+            if level != self._synchronous:
+                self._db.execute(f"PRAGMA synchronous = {level}")
+                self._synchronous = level
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                if len(turns) == 1:
+                    turns[0].result = turns[0].job(self._db)
+                else:
+                    for turn in turns:
+                        self._one_of_many(turn)
+                if failpoints.trap is not None:
+                    for turn in turns:
+                        failpoints.trap.reach(f"mid_{turn.name}")
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        finally:
+            fcntl.flock(self._flock, fcntl.LOCK_UN)
+
+    def _one_of_many(self, turn: _Turn[Any]) -> None:
+        """Run one job so that its failure leaves the others alone."""
+        self._db.execute("SAVEPOINT turn")
+        try:
+            turn.result = turn.job(self._db)
+        except Exception as error:  # noqa: BLE001 - it is raised where the write was asked for
+            if not self._db.in_transaction:
+                raise
+            self._db.execute("ROLLBACK TO turn")
+            turn.error = self._explained(error)
+        self._db.execute("RELEASE turn")
+
+    def _explained(self, error: BaseException) -> BaseException:
+        if not isinstance(error, apsw.Error | OSError):
+            return error
+        told = LedgerError(
+            f"the ledger at {self.path} could not be written ({error}), and nothing is sent that is not on "
+            "record there. See to the disk's space and the file's permissions, and try again."
+        )
+        told.__cause__ = error
+        return told
+
+    def _check_file(self) -> None:
+        # SQLite goes on writing to a file that was deleted, and every intent in it would be lost.
+        if not self.in_place():
+            raise LedgerError(
+                f"the ledger at {self.path} was deleted or replaced while it was open, and nothing is sent without it. "
+                "Put the file back, or start a new session."
+            )
+
+    def in_place(self) -> bool:
+        """Whether the path still names the file that is open."""
+        try:
+            return os.path.samestat(os.stat(self.path), self._file)
+        except OSError:
+            return False
+
+    # Reading
+
+    def read(self, job: Job[T]) -> T:
+        """Run *job*, which only reads."""
+        with self._lock:
+            self.reconnect()
+            try:
+                return job(self._db)
+            except apsw.Error as error:
+                raise LedgerError(f"the ledger at {self.path} could not be read: {error}") from error
+
+    # Forks. A connection must not get to the other side of one, not even to be closed there
+    # (https://sqlite.org/howtocorrupt.html#_carrying_an_open_database_across_a_fork_), and a lock that another thread
+    # holds would be held there for ever: so all are let go of before, and each side connects again when it needs to.
+
+    def before_fork(self) -> None:
+        """Let go of the connection, and keep others from it."""
+        self._lock.acquire()
+        if not self._closed and not self._forking:
+            self._db.close()
+            os.close(self._flock)
+            self._forking = True
+
+    def after_fork(self, child: bool) -> None:
+        """Let the side that calls use it again. The threads that waited for their turn are on the parent's side."""
+        if child:
+            self._lock, self._turns = threading.RLock(), threading.Lock()
+            self._queue, self._led, self._successor = deque(), False, None
+        else:
+            self._lock.release()
+
+    def reconnect(self) -> None:
+        """Connect again after a fork. Raises LedgerError where the ledger was closed."""
+        if self._closed:
+            raise LedgerError(f"the ledger at {self.path} was closed, and nothing is sent without it. Open it again.")
+        if self._forking:
+            self._connect()
+            self._forking = False
+
+    def close(self) -> None:
+        """Make everything durable and let go of the file."""
+        with self._lock:
+            if not self._closed and not self._forking:
+                self._db.close()
+                os.close(self._flock)
+            self._closed, self._forking = True, False
+
+
+_at_fork: list[Database] = []
+
+
+def _before_fork() -> None:
+    Database.opening.acquire()
+    _at_fork.extend(Database._all)
+    for database in _at_fork:
+        database.before_fork()
+
+
+def _after_fork(child: bool) -> None:
+    while _at_fork:
+        _at_fork.pop().after_fork(child)
+    Database.opening.release()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=lambda: _after_fork(False),
+    after_in_child=lambda: _after_fork(True),
+)

@@ -1,0 +1,193 @@
+"""A rollback from beginning to end: become the owner, wait for calls under way, take back, say what came of it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
+
+from agentguard import leases
+from agentguard.doubt import Unwinding, settle
+from agentguard.errors import RollbackStopped, SessionBusy, SessionLost, UsageError
+from agentguard.flow import Commit, Flow, Pause, whose
+from agentguard.ledger.rows import CallRow, SessionState
+from agentguard.calls import CallState
+from agentguard.report import CallOutcome, Report
+from agentguard.rollback import unwind
+
+if TYPE_CHECKING:
+    from agentguard.session import Session
+
+IN_FLIGHT_SECONDS = 60.0
+"""How long a rollback waits for calls that other threads or tasks have under way; after that they are in doubt."""
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a rollback goes about it."""
+
+    concurrency: int = 1
+    """How many undos of unrelated things may be under way at once."""
+    timeout: float | None = None
+    """Seconds after which no further undo is begun."""
+    on_failure: Literal["continue", "stop"] = "continue"
+    """Whether an undo that does not work stops the others; those of older calls on the same thing wait for it anyway."""
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1:
+            raise UsageError(f"concurrency is a number from 1 on, not {self.concurrency}. Nothing was taken back.")
+        if self.timeout is not None and self.timeout <= 0:
+            raise UsageError(f"timeout is a number of seconds above 0, not {self.timeout}. Nothing was taken back.")
+        if self.on_failure not in ("continue", "stop"):
+            raise UsageError(f'on_failure is "continue" or "stop", not {self.on_failure!r}. Nothing was taken back.')
+
+
+class Brake:
+    """Why no further undo may be begun: the time is up, one has failed, or somebody has pressed Ctrl-C."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.until = None if terms.timeout is None else leases.now() + terms.timeout
+        self.pressed = False
+        self.failed = ""
+
+    def reason(self) -> str:
+        """In words; empty while there is none."""
+        if self.pressed:
+            return "it was interrupted; run the rollback again to go on"
+        if self.failed:
+            return f"{self.failed}; run the rollback again when that is settled"
+        if self.until is not None and leases.now() >= self.until:
+            return f"the time limit of {self.terms.timeout:g} s was reached; run the rollback again to go on"
+        return ""
+
+    @contextmanager
+    def on_interrupt(self) -> Iterator[None]:
+        """Have the first Ctrl-C stop after the undo that is under way; a second one interrupts that, too."""
+        here = threading.current_thread() is threading.main_thread()
+        if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            yield
+            return
+
+        def press(_signal: int, _frame: FrameType | None) -> None:
+            self.pressed = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        signal.signal(signal.SIGINT, press)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def take_back(session: Session, to: str | None, cause: BaseException | str | None, brake: Brake) -> Flow[Report]:
+    """Roll *session* back, whole or to the savepoint *to*."""
+    savepoints = session.savepoints()
+    if to is not None and to not in savepoints:
+        known = ", ".join(savepoints) or "none"
+        raise UsageError(f"this session has no savepoint {to!r}; there are: {known}. Nothing was taken back.")
+    yield from hold(session)
+    try:
+        told = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else cause or "asked for"
+        why = session.redactor.clean_text(told)
+        if to is None:
+            yield Commit("begin", lambda: session.enter(SessionState.ROLLING_BACK, why))
+        else:
+            session.ledger.note(session.id, "rollback to savepoint", {"name": to, "cause": why})
+        upto = yield from wait_for_calls(session)
+        yield from ask_whose(session)
+        work = work_for(session, brake)
+        outcomes = yield from unwind(work, savepoints[to] if to else 0, upto, brake.terms.concurrency)
+        report = Report(session.id, outcomes, to)
+        if brake.pressed:
+            left = sum("not tried" in result.detail for result in outcomes)
+            raise RollbackStopped(
+                f"the rollback of session {session.id} was stopped after the undo that was under way; {left} calls were "
+                f"not tried. What was taken back is on record. Go on with `agentguard rollback {session.id}`.\n{report}"
+            )
+        if to is None:
+            end = SessionState.ROLLED_BACK if report.ok else SessionState.PARTIAL
+            yield Commit("end", lambda: session.enter(end))
+        return report
+    finally:
+        session.end_rollback()
+
+
+def work_for(session: Session, brake: Brake) -> Unwinding:
+    """What the flows of rollback.py need to know of *session*."""
+
+    def alarm(result: CallOutcome) -> None:
+        if brake.terms.on_failure == "stop" and not brake.failed:
+            brake.failed = f"call {result.seq} ({result.operation}) could not be taken back"
+        session.alarm(result)
+
+    return Unwinding(
+        session,
+        session.clients.of,
+        session.clients.connector_of,
+        session.ownership.earlier,
+        halted=brake.reason,
+        alarm=alarm,
+    )
+
+
+def hold(session: Session) -> Flow[None]:
+    """Become the only one who rolls *session* back, in any thread or process."""
+    until = leases.now() + IN_FLIGHT_SECONDS
+    while True:
+        try:
+            yield Commit("claim", session.begin_rollback)
+            return
+        except SessionBusy:
+            if leases.now() > until:
+                raise
+        yield Pause(POLL_SECONDS)
+
+
+def wait_for_calls(session: Session) -> Flow[int]:
+    """Wait until no call of this process is under way; return the number of the last one."""
+    until = leases.now() + IN_FLIGHT_SECONDS
+    while session.calls_under_way() and leases.now() < until:
+        yield Pause(POLL_SECONDS)
+    return session.ledger.last(session.id)
+
+
+def ask_whose(session: Session) -> Flow[None]:
+    """Ask the clients whose account they are for, where a call went through a client that is not here."""
+    elsewhere = session.clients.elsewhere(session.calls)
+    for border in session.clients.all:
+        if border.connector.name in elsewhere:
+            yield from whose(border)
+
+
+def settle_doubts(session: Session, brake: Brake) -> Flow[list[CallRow]]:
+    """Settle what can be of the calls in doubt; return those that cannot be."""
+    yield from ask_whose(session)
+    work = work_for(session, brake)
+    undos = session.ledger.undos(session.id)
+    left = []
+    for call in session.calls:
+        if call.state not in (CallState.INTENT, CallState.IN_DOUBT):
+            continue
+        try:
+            own = [undo for undo in undos if undo.seq == call.seq]
+            verdict = yield from settle(work, session.clients.of(call), call, own)
+            unsettled = verdict.state is CallState.IN_DOUBT and not (verdict.outcome and verdict.outcome.ok)
+        except SessionLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - no client, or a service that does not answer: a person, or later
+            told = session.redactor.clean_text(f"{type(error).__name__}: {error}")
+            ledger = session.ledger
+            settling: Callable[[], bool] = lambda row=call, why=told: ledger.settle(  # type: ignore[misc]  # the defaults bind the loop's values
+                row, CallState.IN_DOUBT, session.token, error=why, kind="verdict"
+            )
+            yield Commit("verdict", settling)
+            unsettled = True
+        if unsettled:
+            left.append(call)
+    return left

@@ -1,0 +1,85 @@
+"""One call on its way through the engine, and what the engine needs to know of the session that it belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from agentguard.calls import Call, Json, NoUndo, Undo
+from agentguard.connector import Connector
+from agentguard.flow import Border, Flow
+from agentguard.ledger import Ledger
+from agentguard.ledger.rows import CallRow, UndoRow
+from agentguard.operations import Operation
+from agentguard.redaction import Redactor
+
+
+class Context(Protocol):
+    """What the engine needs to know of the session that a call belongs to."""
+
+    id: str
+    agent: str
+    intent: str
+    ledger: Ledger
+    redactor: Redactor
+
+    @property
+    def token(self) -> int:
+        """By which this process may write for the session."""
+
+    def check_owner(self) -> None:
+        """Raise SessionLost unless a send may start now for this session in this process."""
+
+    def on_record(self, work: Work) -> Flow[CallRow | None]:
+        """Find the call that *work* makes again; None where it is a new one. Settles it where it is in doubt."""
+
+    def why(self) -> tuple[str | None, float | None]:
+        """The agent's reason and confidence at this moment."""
+
+    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, border: Border) -> CallRow:
+        """Put *call* on record before it is sent, and remember that it and its undos go through *border*."""
+
+
+@dataclass
+class Work:
+    """One call on its way through the engine."""
+
+    context: Context
+    border: Border
+    operation: Operation
+    call: Call
+    method: str = ""
+    key: str | None = None
+    """The caller's own idempotency key."""
+
+    snapshots: list[Json] = field(default_factory=list)
+    undos: list[Undo | NoUndo] = field(default_factory=list)
+    changed: dict[str, Json] = field(default_factory=dict)
+    """Arguments that the handler sends in place of the caller's."""
+    gap: str | None = None
+    """Why there is no way back although the operation has one."""
+    mark: str | None = None
+    """What the handler writes into the request, to know the effect by."""
+    once: str | None = None
+    """The program's own name for the call."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the canonical call, by which an equal one is known. Secrets are masked in it."""
+        clean = self.context.redactor.clean(self.call.arguments)
+        return digest(self.connector.name, self.border.base, self.operation.name, clean)
+
+    @property
+    def connector(self) -> Connector:
+        """Whose operation it is."""
+        return self.border.connector
+
+
+def digest(connector: str, base: str, operation: str, arguments: Json) -> str:
+    """SHA-256 of the canonical call. Secrets are masked, so that the digest of a weak one cannot be guessed."""
+    text = json.dumps([connector, base, operation, arguments], sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(re.sub(r"\[redacted [0-9a-f]+…?\]", "[redacted]", text).encode()).hexdigest()
