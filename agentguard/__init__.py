@@ -20,6 +20,7 @@ from types import ModuleType
 TYPE_CHECKING = False  # type checkers take it for true by its name; importing `typing` for it would take longer
 if TYPE_CHECKING:
     from agentguard.action import action
+    from agentguard.alerts import Alert
     from agentguard.calls import (
         ABSENT,
         Call,
@@ -38,35 +39,50 @@ if TYPE_CHECKING:
     from agentguard.connector import Account, Connector
     from agentguard.errors import (
         AgentguardError,
+        AnswerLost,
         ApprovalDenied,
         ApprovalRequired,
         Blocked,
         ConfigError,
         HandlerError,
+        InDoubt,
+        KeyReused,
         LedgerError,
+        NoSuchItem,
         NoSuchSession,
+        RollbackStopped,
+        SessionBusy,
         SessionClosed,
         SessionExists,
+        SessionLost,
         SnapshotFailed,
         UnknownClient,
         UnknownConnector,
         UsageError,
         WrongSession,
     )
-    from agentguard.report import CallOutcome, Card, Report
     from agentguard.opening import load, session, wrap
+    from agentguard.queue import Item, resolve
+    from agentguard.recovery import Recovered, recover
+    from agentguard.report import CallOutcome, Card, Report
+    from agentguard.resuming import Checkpoint
     from agentguard.session import Session
 
 _PUBLIC = {
     "action": "action",
+    "alerts": "Alert",
     "calls": "ABSENT Call CallState Effect Finder Handler Outcome Risk forward no_undo read unchanged undo",
     "connector": "Account Connector",
     "errors": (
-        "AgentguardError ApprovalDenied ApprovalRequired Blocked ConfigError HandlerError LedgerError NoSuchSession "
-        "SessionClosed SessionExists SnapshotFailed UnknownClient UnknownConnector UsageError WrongSession"
+        "AgentguardError AnswerLost ApprovalDenied ApprovalRequired Blocked ConfigError HandlerError InDoubt KeyReused "
+        "LedgerError NoSuchItem NoSuchSession RollbackStopped SessionBusy SessionClosed SessionExists SessionLost "
+        "SnapshotFailed UnknownClient UnknownConnector UsageError WrongSession"
     ),
-    "report": "CallOutcome Card Report",
     "opening": "load session wrap",
+    "queue": "Item resolve",
+    "recovery": "Recovered recover",
+    "report": "CallOutcome Card Report",
+    "resuming": "Checkpoint",
     "session": "Session",
 }
 """The modules of the package, and the public names that each of them has."""
@@ -77,6 +93,8 @@ __all__ = [
     "ABSENT",
     "Account",
     "AgentguardError",
+    "Alert",
+    "AnswerLost",
     "ApprovalDenied",
     "ApprovalRequired",
     "Blocked",
@@ -84,20 +102,29 @@ __all__ = [
     "CallOutcome",
     "CallState",
     "Card",
+    "Checkpoint",
     "ConfigError",
     "Connector",
     "Effect",
     "Finder",
     "Handler",
     "HandlerError",
+    "InDoubt",
+    "Item",
+    "KeyReused",
     "LedgerError",
+    "NoSuchItem",
     "NoSuchSession",
     "Outcome",
+    "Recovered",
     "Report",
     "Risk",
+    "RollbackStopped",
     "Session",
+    "SessionBusy",
     "SessionClosed",
     "SessionExists",
+    "SessionLost",
     "SnapshotFailed",
     "UnknownClient",
     "UnknownConnector",
@@ -108,6 +135,8 @@ __all__ = [
     "load",
     "no_undo",
     "read",
+    "recover",
+    "resolve",
     "session",
     "unchanged",
     "undo",

@@ -256,8 +256,8 @@ def record(
 ) -> None:
     """Write down what came of the call; by *token* where another owner than the one that made it has found out."""
     redactor, answer = work.context.redactor, sent.answer
-    if state is CallState.COMMITTED and work.gap is not None and work.undos:
-        # Those that are there already must not make the call look taken back as a whole.
+    if state is CallState.COMMITTED and work.gap is not None:
+        # A person has to know; and undos that are there already must not make the call look taken back as a whole.
         work.undos.append(NoUndo(Outcome.FAILED, work.gap))
 
     def write() -> None:

@@ -19,6 +19,7 @@ AgentguardError
 │   └── SnapshotFailed         the state before could not be read
 ├── Unrevealable               an undo needs a secret that was never written down
 └── LedgerError                the ledger cannot be read or written
+    ├── NoSuchItem             there is no such item in the recovery queue
     ├── NoSuchSession          there is no session of that name in this ledger
     └── SessionExists          a session of that name is there already
 
@@ -108,6 +109,10 @@ class Unrevealable(AgentguardError):
 
 class LedgerError(AgentguardError):
     """The ledger cannot be read or written. Nothing was sent."""
+
+
+class NoSuchItem(LedgerError):
+    """There is no such item in the recovery queue."""
 
 
 class NoSuchSession(LedgerError):

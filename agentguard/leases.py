@@ -175,6 +175,9 @@ class _Heart:
                     if not lease.renew():
                         self.forget(lease)
                 except Exception:
+                    with self._lock:
+                        if lease not in self._leases:
+                            continue  # its ledger was closed at this moment
                     pause = lease.seconds / 6  # the ledger cannot be written; once the lease has run out, calls stop
                     logging.getLogger("agentguard").warning(
                         "agentguard: the lease of session %s could not be renewed", lease.session, exc_info=True

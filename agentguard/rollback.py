@@ -15,14 +15,14 @@ from functools import partial
 
 from agentguard.calls import ABSENT, CallState, Effect, Outcome
 from agentguard.connector import Connector
-from agentguard.doubt import Unwinding, settle
+from agentguard.doubt import Unwinding, settle, unknown
 from agentguard.errors import AgentguardError, SessionLost
 from agentguard.flow import Commit, Flow, Pause, SideBySide, Task
 from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.lineage import Key, Lineage, lineage, newer_first
 from agentguard.operations import Operation
 from agentguard.report import CallOutcome
-from agentguard.undoing import is_final, judge, looks_at, run_undo, see, unproven, wants_absence
+from agentguard.undoing import is_final, judge, looks_at, run_undo, see, sent_before, unproven, wants_absence
 
 log = logging.getLogger("agentguard")
 
@@ -227,7 +227,19 @@ def take_back(
             log.exception("agentguard: call %s of session %s could not be taken back", call.seq, call.session)
             told = f"it could not be taken back: {type(error).__name__}: {told}"
         outcomes.append((Outcome.IN_DOUBT if doubtful else Outcome.FAILED, told))
+        if doubtful:
+            yield from unknown(work, call, undos, told)
+        else:
+            yield from not_undone(work, undos, told)
     return summed_up(call, outcomes)
+
+
+def not_undone(work: Unwinding, undos: list[UndoRow], why: str) -> Flow[None]:
+    """Put on record why the undos that were not tried were not, so that a person finds them."""
+    end = work.context.ledger.end_undo
+    for undo in undos:
+        if undo.outcome is None and not sent_before(undo):
+            yield Commit("undo_result", partial(end, undo, Outcome.FAILED, why, None, work.token))
 
 
 def summed_up(call: CallRow, outcomes: list[tuple[Outcome, str]]) -> CallOutcome:

@@ -37,7 +37,7 @@ from agentguard.replay import Memory, Once, once
 from agentguard.report import CallOutcome, Report
 from agentguard.resuming import Checkpoint, last_checkpoint, on_record, save_checkpoint
 from agentguard.savepoint import Savepoint, explain, explain_async
-from agentguard.unwinding import Brake, Terms, settle_doubts, take_back
+from agentguard.unwinding import Brake, Terms, settle_doubts, take_back, take_back_one
 
 if TYPE_CHECKING:
     from agentguard.work import Work
@@ -267,6 +267,15 @@ class Session:
         """The same for asynchronous programs."""
         return await arun(take_back(self, to, cause, Brake(Terms(concurrency, timeout, on_failure))))
 
+    def undo(self, seq: int, *, force: bool = False) -> CallOutcome | None:
+        """Take one call back; None where there was nothing to take back.
+
+        Raises UsageError where newer calls hang on it that are not taken back. *force* takes it back all the same, and
+        also where somebody changed it since: what they wrote is lost.
+        """
+        brake = Brake(Terms())
+        return self.drive(lambda: take_back_one(self, seq, brake, force), "session.arollback()")
+
     def settle(self) -> list[CallRow]:
         """Find out about the calls in doubt, by evidence; return those of which nothing is known. Takes nothing back.
 
@@ -324,8 +333,15 @@ class Session:
         self.memory = Memory(self.calls, self.ledger.undos(self.id))
         self.checkpointed = last_checkpoint(self)
 
+    def adopt(self) -> None:
+        """Own a session whose process is gone. Raises SessionBusy where it lives."""
+        self._state = self.ownership.claim().state
+
     def begin_rollback(self, *, steal: bool = True) -> None:
-        """Become the only one who rolls the session back. Raises SessionBusy where another process or thread does."""
+        """Become the only one who rolls the session back. Raises SessionBusy where another process or thread does.
+
+        Without *steal* also where its process lives.
+        """
         found = self.ownership.begin_rollback(steal=steal)
         if found is not None:
             self._state = found.state

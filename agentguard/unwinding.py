@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from agentguard import leases
-from agentguard.doubt import Unwinding, settle
+from agentguard.calls import CallState
+from agentguard.doubt import Unwinding, settle, unknown
 from agentguard.errors import RollbackStopped, SessionBusy, SessionLost, UsageError
 from agentguard.flow import Commit, Flow, Pause, whose
 from agentguard.ledger.rows import CallRow, SessionState
-from agentguard.calls import CallState
 from agentguard.report import CallOutcome, Report
-from agentguard.rollback import unwind
+from agentguard.rollback import one, plan_for, settled, unwind
 
 if TYPE_CHECKING:
     from agentguard.session import Session
@@ -118,6 +118,29 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
         session.end_rollback()
 
 
+def take_back_one(session: Session, seq: int, brake: Brake, force: bool) -> Flow[CallOutcome | None]:
+    """Take call *seq* of *session* back, unless newer ones hang on it."""
+    yield Commit("claim", lambda: session.begin_rollback(steal=False))
+    try:
+        yield from ask_whose(session)
+        work = work_for(session, brake)
+        work.force = force
+        plan = plan_for(work, 0, session.ledger.last(session.id))
+        if seq not in plan.calls:
+            raise UsageError(f"session {session.id} has no call {seq}. Nothing was sent. `agentguard show` lists them.")
+        newer = [plan.calls[n] for n in sorted(plan.waits_for[seq]) if not settled(plan.calls[n], plan.undos[n])]
+        if newer and not force:
+            told = ", ".join(f"{call.seq} ({call.operation} {call.target})" for call in newer)
+            raise UsageError(
+                f"call {seq} of session {session.id} cannot be taken back alone: newer calls hang on it: {told}. Nothing "
+                "was sent. Take those back before, or the session as a whole."
+            )
+        yield from one(work, plan, plan.calls[seq])
+        return plan.results.get(seq)
+    finally:
+        session.end_rollback()
+
+
 def work_for(session: Session, brake: Brake) -> Unwinding:
     """What the flows of rollback.py need to know of *session*."""
 
@@ -181,12 +204,7 @@ def settle_doubts(session: Session, brake: Brake) -> Flow[list[CallRow]]:
         except SessionLost:
             raise
         except Exception as error:  # noqa: BLE001 - no client, or a service that does not answer: a person, or later
-            told = session.redactor.clean_text(f"{type(error).__name__}: {error}")
-            ledger = session.ledger
-            settling: Callable[[], bool] = lambda row=call, why=told: ledger.settle(  # type: ignore[misc]  # the defaults bind the loop's values
-                row, CallState.IN_DOUBT, session.token, error=why, kind="verdict"
-            )
-            yield Commit("verdict", settling)
+            yield from unknown(work, call, [], session.redactor.clean_text(f"{type(error).__name__}: {error}"))
             unsettled = True
         if unsettled:
             left.append(call)

@@ -14,11 +14,14 @@ import sys
 import click
 
 from agentguard.cli.lazy import Lazy, LazyGroup
-from agentguard.errors import AgentguardError
+from agentguard.errors import AgentguardError, RollbackStopped
 
 COMMANDS = {
     "connectors": Lazy("agentguard.cli.connectors:connectors", "List services and what can be taken back."),
     "demo": Lazy("agentguard.cli.demo:demo", "See an agent fail and its work taken back."),
+    "queue": Lazy("agentguard.cli.queue:queue", "List what needs a person: doubts, conflicts and undos that failed."),
+    "recover": Lazy("agentguard.cli.recover:recover", "Recover sessions whose process is gone."),
+    "resolve": Lazy("agentguard.cli.queue:resolve", "Decide about an item of the queue."),
     "rollback": Lazy("agentguard.cli.rollback:rollback", "Take a session's calls back, newest first."),
     "sessions": Lazy("agentguard.cli.sessions:sessions", "List recorded sessions, newest first."),
     "show": Lazy("agentguard.cli.show:show", "Show what a session did, and what came of it."),
@@ -58,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(f"{error.format_message()} Nothing was done. See `{asked} --help`.")
     except click.ClickException as error:
         return _complain(f"{error.format_message()} Nothing was done.")
+    except RollbackStopped as stopped:
+        return _complain(str(stopped).splitlines()[0], 1)
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted. What was taken back so far is on record: run the same command again.", 1)
     except AgentguardError as error:

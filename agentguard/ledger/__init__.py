@@ -103,6 +103,9 @@ class Ledger(Protocol):
     def decide(self, row: CallRow | UndoRow, resolution: Json) -> None:
         """Put a person's decision about a call or an undo on record, with what it makes of the row's state."""
 
+    def conclude(self, session: str) -> None:
+        """Say of a session whose rollback had left something that everything is taken back now."""
+
     def note(self, session: str, kind: str, data: dict[str, Json], *, durable: bool = False) -> None:
         """Append an event that changes no row."""
 

@@ -326,6 +326,15 @@ class SqliteLedger:
 
         self._database.write("decision", job, durable=True)
 
+    def conclude(self, session: str) -> None:
+        """Say of a session whose rollback had left something that everything is taken back now."""
+
+        def job(db: apsw.Connection) -> None:
+            db.execute("UPDATE session SET state = 'rolled_back' WHERE id = ? AND state = 'partial'", (session,))
+            put_event(db, session, f"session {SessionState.ROLLED_BACK}", {"cause": "its last open item is settled"})
+
+        self._database.write("end", job, durable=True)
+
     # Events
 
     def note(self, session: str, kind: str, data: dict[str, Json], *, durable: bool = False) -> None:

@@ -105,7 +105,8 @@ class RestCodec:
         if response.status < 300:
             return Answer(response.status, value, Certainty.HAPPENED)
         certainty = Certainty.REFUSED if response.status < 500 and response.status != 408 else Certainty.UNKNOWN
-        return Answer(response.status, value, certainty, response.status in (404, 410), self.error(response, value))
+        missing = response.status in (404, 410)
+        return Answer(response.status, value, certainty, missing, self.error(response, value), retry_after(response))
 
     def error(self, response: Response, value: Json) -> str:
         """The service's own words for what went wrong, in one line."""
@@ -113,6 +114,17 @@ class RestCodec:
         if isinstance(message, dict):
             message = message.get("message") or message.get("code") or json.dumps(message)
         return f"HTTP {response.status}: {' '.join(str(message or '').split())[:300]}".rstrip(": ")
+
+
+def retry_after(response: Response) -> float | None:
+    """Seconds after which the service wants to be asked again (RFC 9110, section 10.2.3); None where it says nothing.
+
+    Only a number of seconds counts: none of the services known here sends a date.
+    """
+    try:
+        return max(float(response.headers.get("retry-after", "")), 0.0)
+    except ValueError:
+        return None
 
 
 def relative_path(url: str, bases: tuple[str, ...]) -> str | None:

@@ -259,8 +259,9 @@ def test_numbers_come_back_as_numbers() -> None:
     redactor = Redactor()
     value = {"cvc": 317, "number": 4242424242424242, "credentials": {"user": "u", "port": 22}, "items": (1, 2)}
     cleaned = redactor.clean(value)
-    assert "317" not in str(cleaned)
-    assert "4242" not in str(cleaned)
+    told = re.sub(r"\[redacted [0-9a-f]+\]", "", str(cleaned))  # a placeholder may hold any digits
+    assert "317" not in told
+    assert "4242" not in told
     assert redactor.reveal(cleaned) == {**value, "items": [1, 2]}
 
 
