@@ -4,17 +4,31 @@ The gate under the twin is what guards; it sees every request, whatever path led
 names the call, so that the ledger can say `chat_postMessage`. And it sees to it that an error of ours reaches the
 caller even where an SDK turns whatever its transport raises into an exception of its own. Everything else is the
 twin's: what methods return is returned as it is, and is guarded because it uses the twin's transport.
+
+Most calls are reads, and for those both is needless. So a synchronous call prepares nothing: the frame in which it runs
+says that it is under way, and is looked for on the stack only when the guard asks. The named method itself is kept in
+the proxy's own dict, where wrapt's C code finds it before it asks `__getattr__`.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Token
+from types import CodeType, CoroutineType, FrameType, MethodType
 from typing import Any, SupportsIndex
 
 import wrapt
 
 from agentguard.guard import Guard, Scope, scope
+
+Find = Callable[[Any, str], Any]
+
+_enter, _leave = scope.set, scope.reset
 
 
 class GuardedClient(wrapt.ObjectProxy[Any]):
@@ -23,21 +37,27 @@ class GuardedClient(wrapt.ObjectProxy[Any]):
     def __init__(self, twin: Any, guard: Guard) -> None:
         super().__init__(twin)
         self._self_guard = guard
-        self._self_methods: dict[str, Any] = {}
+        self._self_named: dict[str, tuple[Any, Callable[[], None]]] = {}
+
+    # wrapt's own goes the long way round for a subclass with `__getattr__`, and asks that twice where it raises.
+    __getattribute__ = object.__getattribute__
 
     def __getattr__(self, name: str) -> Any:
-        known = self._self_methods.get(name)
-        if known is not None:
-            return known
-        value = getattr(self.__wrapped__, name)
-        if inspect.ismethod(value) and value.__self__ is self.__wrapped__:
-            value = self._self_methods[name] = wrapt.FunctionWrapper(value, _Named(name))
+        # Asked only for what is not kept: the first time for a method, always for anything else, which may change.
+        twin = self.__wrapped__
+        value = getattr(twin, name)
+        if isinstance(value, MethodType) and value.__self__ is twin:
+            return _keep(self, name, value)
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_self_"):
-            self._self_methods.pop(name, None)
         super().__setattr__(name, value)
+        if not name.startswith("_self_"):
+            _forget(self, name)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        _forget(self, name)
 
     def __enter__(self) -> Any:
         entered = self.__wrapped__.__enter__()
@@ -78,42 +98,150 @@ class GuardedClient(wrapt.ObjectProxy[Any]):
         return repr(self.__wrapped__)
 
 
-class _Named:
-    """Calls a method of the client under its name."""
+def _keep(proxy: GuardedClient, name: str, method: Any) -> Any:
+    """Name *method* and keep it where the next look-up finds it; all threads get the same one."""
+    if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
+        return method  # nothing is called yet when it returns
+    make = _named_coroutine if inspect.iscoroutinefunction(method) else _named
+    named, _pin = proxy._self_named.setdefault(name, make(name, method))
+    proxy.__self_setattr__(name, named)
+    return named
 
-    __slots__ = ("name",)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+def _forget(proxy: GuardedClient, name: str) -> None:
+    """Look *name* up anew the next time, and everything if it is another client that is wrapped now."""
+    for known in list(proxy._self_named) if name == "__wrapped__" else [name]:
+        kept = proxy._self_named.pop(known, None)
+        if kept is not None:
+            proxy.__self_dict__.pop(known, None)
+            kept[1]()
 
-    def __call__(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        called = Scope(self.name)
-        token = scope.set(called)
+
+def _named(name: str, method: Any) -> tuple[MethodType, Callable[[], None]]:
+    """*method* of a twin, called under its name, and how to pin it to what it is now.
+
+    It looks the method up with each call, so that one which was replaced on the twin or its class is called. Replaced
+    through the proxy, it is pinned: what replaces a method may call what was there before.
+    """
+    find: Find = getattr
+    get, on_the_stack = scope.get, _ON_THE_STACK
+
+    def call(twin: Any, /, *args: Any, **kwargs: Any) -> Any:
+        token = None if get() is on_the_stack else _arrive()
         try:
-            result = wrapped(*args, **kwargs)
-        except Exception as error:
-            if called.error is not None and called.error is not error:
-                raise called.error from None
+            result = find(twin, name)(*args, **kwargs)
+        except BaseException as error:
+            if _scopes:
+                _say(_scopes.pop(sys._getframe(), None), error)
             raise
         finally:
-            scope.reset(token)
-        if inspect.iscoroutine(result):
-            return _awaited(result, called)
-        if called.error is not None:
+            if token is not None:
+                _leave(token)
+        called = _scopes.pop(sys._getframe(), None) if _scopes else None
+        if type(result) is CoroutineType:
+            return _awaited(result, called or Scope(name))
+        if called is not None and called.error is not None:
             raise called.error
         return result
 
+    def pin() -> None:
+        nonlocal find
+        find = lambda _twin, _name: method  # noqa: E731 - two lines less to read than a def
+
+    function = method.__func__
+    functools.update_wrapper(call, function)
+    with suppress(ValueError, TypeError):  # of some callables there is none
+        call.__signature__ = inspect.signature(function)  # type: ignore[attr-defined] # functions take any attribute
+    return MethodType(call, method.__self__), pin
+
+
+def _named_coroutine(name: str, method: Any) -> tuple[Any, Callable[[], None]]:
+    """The same for a coroutine function. Its call may go on in other tasks, so that its scope is in the context."""
+    find: Find = getattr
+
+    def call(_method: Any, twin: Any, args: Any, kwargs: Any) -> Any:
+        result = find(twin, name)(*args, **kwargs)
+        return _awaited(result, Scope(name)) if type(result) is CoroutineType else result
+
+    def pin() -> None:
+        nonlocal find
+        find = lambda _twin, _name: method  # noqa: E731 - as above
+
+    return wrapt.FunctionWrapper(method, call), pin
+
 
 async def _awaited(result: Any, called: Scope) -> Any:
-    token = scope.set(called)
+    token = _enter(called)
     try:
         value = await result
-    except Exception as error:
-        if called.error is not None and called.error is not error:
-            raise called.error from None
+    except BaseException as error:
+        _say(called, error)
         raise
     finally:
-        scope.reset(token)
+        _leave(token)
     if called.error is not None:
         raise called.error
     return value
+
+
+def _say(called: Scope | None, error: BaseException) -> None:
+    """Raise what the guard raised in place of what the SDK made of it, and add what the guard knows to any other."""
+    if called is None:
+        return
+    if called.error is not None and called.error is not error and isinstance(error, Exception):
+        raise called.error from None
+    for note in called.notes:
+        error.add_note(note)
+
+
+# The scope of synchronous calls
+
+_scopes: dict[FrameType, Scope] = {}
+"""The scopes of calls under way that the guard has asked for. Each call takes its own out when it ends."""
+
+
+class _OnTheStack(Scope):
+    """Whichever synchronous method is being called: its scope is made when somebody asks for it.
+
+    It stays in the context once it is there, and is false while no such call is under way in this thread.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """Hold nothing: every attribute is that of the scope that is found."""
+
+    def __bool__(self) -> bool:
+        return _calling() is not None
+
+    def __getattribute__(self, name: str) -> Any:
+        return getattr(_found(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(_found(), name, value)
+
+
+_ON_THE_STACK = _OnTheStack()
+_CALL = next(c for c in _named.__code__.co_consts if isinstance(c, CodeType) and c.co_name == "call")
+
+
+def _calling() -> FrameType | None:
+    """The frame of the innermost named method that is being called in this thread."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not _CALL:
+        frame = frame.f_back
+    return frame
+
+
+def _found() -> Scope:
+    frame = _calling()
+    if frame is None:
+        return Scope("")  # what is said of a call that nobody makes is not for anybody
+    return _scopes.get(frame) or _scopes.setdefault(frame, Scope(frame.f_locals["name"]))
+
+
+def _arrive() -> Token[Scope | None] | None:
+    """Begin a call in a context that has seen none, where the scope stays, or one inside of an asynchronous call."""
+    token = _enter(_ON_THE_STACK)
+    inside = token.old_value is not Token.MISSING and token.old_value is not None
+    return token if inside else None
