@@ -119,7 +119,7 @@ def _duration(place: str, given: str | float) -> float:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(given))
     if not found or float(found[1]) <= 0:
         raise ConfigError(
-            f'{place} is {given!r}, which is no duration. Nothing was started. Give seconds, or "30s", "5m", "2h", "1d".'
+            f'{place} is {given!r}, which is no duration. Nothing was started. Give seconds, or "30s", "5m", "2h".'
         )
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 

@@ -10,7 +10,8 @@
 
 A handler receives the arguments that it names, by name; one that the caller did not give is None. The name `call`
 stands for the whole `Call`, and `mark` for a text that no other call has: written into the request with
-`forward().changing(...)`, it lets the finder know the effect when the answer is lost. The first line of its docstring is what people read about the operation.
+`forward().changing(...)`, it lets the finder know the effect when the answer is lost. The first line of the handler's
+docstring is what people read about the operation.
 """
 
 from __future__ import annotations

@@ -193,7 +193,8 @@ def together(flows: Sequence[Flow[T]]) -> Flow[list[T]]:
     parts: list[_Part[T]] = []
     try:
         for flow in flows:
-            parts.append((yield from _up_to_send(flow)))
+            part = yield from _up_to_send(flow)
+            parts.append(part)
     except BaseException as stopped:
         withdrawn = Blocked(f"not sent, as another call of the same request was stopped: {stopped}")
         yield from _withdraw(parts, withdrawn)

@@ -86,7 +86,7 @@ class Item:
 def queue(ledger: str | Path | Ledger | None = None, *, closed: bool = False) -> list[Item]:
     """Return what needs a person, oldest first; with *closed* also what a person has closed."""
     store = locate(ledger)
-    return [item for item in _items(store) if closed or not (item.resolution or {}).get("action") == "close"]
+    return [item for item in _items(store) if closed or (item.resolution or {}).get("action") != "close"]
 
 
 def _items(store: Ledger) -> Iterator[Item]:
@@ -147,8 +147,8 @@ def resolve(
     if action not in item.actions:
         allowed = ", ".join(item.actions)
         raise UsageError(
-            f"{name} is a {item.kind}, and {action!r} is nothing that can be done about it. Nothing was done. It may be "
-            f"one of: {allowed}."
+            f"{name} is a {item.kind}, and {action!r} is nothing that can be done about it. Nothing was done. "
+            f"It may be one of: {allowed}."
         )
     if action == "close" and not note:
         raise UsageError(f"{name} is closed with a note that says why. Nothing was done. Add one.")

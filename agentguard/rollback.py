@@ -83,6 +83,7 @@ def one(work: Unwinding, plan: Plan, call: CallRow) -> Flow[None]:
     halted = work.halted()
     if halted and not settled(call, own):
         result: CallOutcome | None = outcome_of(call, Outcome.FAILED, f"not tried: {halted}")
+        yield from not_undone(work, own, f"not tried: {halted}")
     else:
         result = yield from made_and_gone(work, plan, call)
         if result is None:

@@ -36,7 +36,7 @@ class Terms:
     timeout: float | None = None
     """Seconds after which no further undo is begun."""
     on_failure: Literal["continue", "stop"] = "continue"
-    """Whether an undo that does not work stops the others; those of older calls on the same thing wait for it anyway."""
+    """Whether an undo that does not work stops the others. Older calls on the same thing wait for it in any case."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
@@ -54,6 +54,8 @@ class Brake:
         self.terms = terms
         self.until = None if terms.timeout is None else leases.now() + terms.timeout
         self.pressed = False
+        self.cut_short = False
+        """Whether an undo was not begun as the time was up."""
         self.failed = ""
 
     def reason(self) -> str:
@@ -63,6 +65,7 @@ class Brake:
         if self.failed:
             return f"{self.failed}; run the rollback again when that is settled"
         if self.until is not None and leases.now() >= self.until:
+            self.cut_short = True
             return f"the time limit of {self.terms.timeout:g} s was reached; run the rollback again to go on"
         return ""
 
@@ -107,10 +110,11 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
         if brake.pressed:
             left = sum("not tried" in result.detail for result in outcomes)
             raise RollbackStopped(
-                f"the rollback of session {session.id} was stopped after the undo that was under way; {left} calls were "
-                f"not tried. What was taken back is on record. Go on with `agentguard rollback {session.id}`.\n{report}"
+                f"the rollback of session {session.id} was stopped after the undo that was under way; {left} calls "
+                f"were not tried. What was taken back is on record. Go on with `agentguard rollback {session.id}`."
+                f"\n{report}"
             )
-        if to is None:
+        if to is None and not brake.cut_short:  # what was cut short goes on with the next rollback, or with recovery
             end = SessionState.ROLLED_BACK if report.ok else SessionState.PARTIAL
             yield Commit("end", lambda: session.enter(end))
         return report
@@ -132,8 +136,8 @@ def take_back_one(session: Session, seq: int, brake: Brake, force: bool) -> Flow
         if newer and not force:
             told = ", ".join(f"{call.seq} ({call.operation} {call.target})" for call in newer)
             raise UsageError(
-                f"call {seq} of session {session.id} cannot be taken back alone: newer calls hang on it: {told}. Nothing "
-                "was sent. Take those back before, or the session as a whole."
+                f"call {seq} of session {session.id} cannot be taken back alone: newer calls hang on it: {told}. "
+                "Nothing was sent. Take those back before, or the session as a whole."
             )
         yield from one(work, plan, plan.calls[seq])
         return plan.results.get(seq)

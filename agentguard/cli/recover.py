@@ -22,7 +22,7 @@ def recover(watch: bool, every: float, concurrency: int, ledger: str | None, as_
     """Recover sessions whose process is gone.
 
     What is in doubt is settled by evidence; then each session is rolled back, kept for a process that resumes it, or
-    left to a person, as it asked when it began. Exits with 1 when something needs a person: `agentguard queue` lists it.
+    left to a person, as it asked when it began. Exits with 1 when something needs a person (see `agentguard queue`).
     """
     code = 0
     while True:

@@ -201,7 +201,7 @@ class Database:
         self._db.execute("SAVEPOINT turn")
         try:
             turn.result = turn.job(self._db)
-        except Exception as error:  # noqa: BLE001 - it is raised where the write was asked for
+        except Exception as error:
             if not self._db.in_transaction:
                 raise
             self._db.execute("ROLLBACK TO turn")

@@ -13,7 +13,6 @@ from agentguard.errors import InDoubt, LedgerError, NoSuchSession
 from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow
 
-
 KEYS_LAST = 23 * 3600.0
 """Seconds in which a service surely knows an idempotency key still: Stripe keeps them for at least 24 hours
 (https://docs.stripe.com/api/idempotent_requests); one hour is the margin."""
