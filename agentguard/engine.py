@@ -66,7 +66,7 @@ def guard(work: Work) -> Flow[Any]:
         state = CallState.NOT_APPLIED if work.border.never_left(error) else CallState.IN_DOUBT
         told = context.redactor.clean_text(f"{type(error).__name__}: {error}")
         yield Commit("result", lambda: after_effect(work, lambda: ledger.settle(row, state, row.token, error=told)))
-        error.add_note(note(row, state))
+        error.add_note(note(row, "was not sent" if state is CallState.NOT_APPLIED else None))
         raise
 
     if sent.answer.certainty is Certainty.HAPPENED:
@@ -77,7 +77,8 @@ def guard(work: Work) -> Flow[Any]:
     else:
         state = CallState.NOT_APPLIED if sent.answer.certainty is Certainty.REFUSED else CallState.IN_DOUBT
         yield Commit("result", lambda: record(work, row, state, sent))
-        work.border.tell(note(row, state))
+        refused = f"was refused: {sent.answer.error}" if state is CallState.NOT_APPLIED else None
+        work.border.tell(note(row, context.redactor.clean_text(refused) if refused else None))
     return sent.native
 
 

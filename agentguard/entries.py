@@ -132,11 +132,12 @@ def new_mark() -> str:
     return f"ag-{secrets.token_hex(8)}"
 
 
-def note(row: CallRow, state: CallState) -> str:
-    """What the caller is told beside the SDK's own exception."""
-    if state is CallState.NOT_APPLIED:
-        return f"agentguard: {row.operation} was not sent (call {row.seq} of session {row.session})"
+def note(row: CallRow, certain: str | None) -> str:
+    """What the caller is told beside the SDK's own exception; *certain* is why nothing happened, where that is known."""
+    which = f"call {row.seq} of session {row.session}"
+    if certain is not None:
+        return f"agentguard: {row.operation} {certain}; it has done nothing ({which})"
     return (
-        f"agentguard: it is not known whether {row.operation} happened (call {row.seq} of session {row.session}); "
-        "it is in the ledger as in doubt and was not sent again"
+        f"agentguard: it is not known whether {row.operation} happened ({which}); it is in the ledger as in doubt and "
+        "was not sent again"
     )

@@ -13,12 +13,20 @@ AgentguardError
 ├── Blocked                    a call was stopped before anything was sent
 │   ├── ApprovalRequired       a person has to agree and nobody was there to ask
 │   ├── ApprovalDenied         a person said no
+│   ├── ApprovalPending        a person was asked and has not answered yet; go on later in a resumed session
+│   ├── ApprovalExpired        nobody answered in time
+│   ├── ApprovalInvalid        the approval is not one for this call, now
+│   ├── Refused                the policy does not allow this call
+│   ├── LimitReached           a limit of the policy is used up
+│   ├── Frozen                 somebody has stopped the session
+│   ├── NotAsSent              what was read back after a call is not what the call leaves
 │   ├── SessionLost            another process has taken the session over
 │   ├── InDoubt                it is the repeat of a call of which nobody knows whether it happened
 │   ├── AnswerLost             it is the repeat of a call that happened, and whose answer is not on record
 │   └── SnapshotFailed         the state before could not be read
 ├── Unrevealable               an undo needs a secret that was never written down
 └── LedgerError                the ledger cannot be read or written
+    ├── NoSuchApproval         there is no such request for approval
     ├── NoSuchItem             there is no such item in the recovery queue
     ├── NoSuchSession          there is no session of that name in this ledger
     └── SessionExists          a session of that name is there already
@@ -87,6 +95,39 @@ class ApprovalDenied(Blocked):
     """A person said no to this call. Nothing was sent."""
 
 
+class ApprovalPending(Blocked):
+    """A person was asked about this call and has not answered yet. Nothing was sent."""
+
+    def __init__(self, message: str | None = None, approval: str = "") -> None:
+        super().__init__(message)
+        self.approval = approval
+        """The name of the request, for `agentguard approve`."""
+
+
+class ApprovalExpired(Blocked):
+    """Nobody answered in time whether this call may be sent; that is no denial. Nothing was sent."""
+
+
+class ApprovalInvalid(Blocked):
+    """The approval is not one for this call, now. Nothing was sent."""
+
+
+class Refused(Blocked):
+    """The policy does not allow this call. Nothing was sent."""
+
+
+class LimitReached(Blocked):
+    """A limit of the policy is used up. Nothing was sent."""
+
+
+class Frozen(Blocked):
+    """Somebody has stopped the session. Nothing was sent."""
+
+
+class NotAsSent(Blocked):
+    """What was read back after a call is not what the call leaves. The session was stopped."""
+
+
 class SessionLost(Blocked):
     """Another process has taken the session over. Nothing was sent."""
 
@@ -109,6 +150,10 @@ class Unrevealable(AgentguardError):
 
 class LedgerError(AgentguardError):
     """The ledger cannot be read or written. Nothing was sent."""
+
+
+class NoSuchApproval(LedgerError):
+    """There is no such request for approval."""
 
 
 class NoSuchItem(LedgerError):

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from agentguard.calls import Answer, Call, Certainty, Effect
 from agentguard.connector import Connector
@@ -24,7 +23,7 @@ from agentguard.flow import Flow, SendTogether, Sent, together
 from agentguard.ledger.rows import CallRow
 from agentguard.replay import once, recordable, response_of
 from agentguard.wire.codec import Decoded
-from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing, Request, Response
+from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing, Request, Response, path_of
 from agentguard.wire.seam import AsyncTransmit, Seam, Transmit
 from agentguard.work import Work
 
@@ -101,7 +100,7 @@ class Guard:
 
     def passes(self, verb: str, url: str) -> bool:
         """Whether this request certainly changes nothing and is none of ours."""
-        return _capture.get() is None and self.connector.reads(verb, urlsplit(url).path)
+        return _capture.get() is None and self.connector.reads(verb, path_of(url))
 
     def send(self, request: Request, transmit: Transmit) -> Response:
         """Guard a request of a synchronous client."""

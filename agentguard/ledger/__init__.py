@@ -7,6 +7,7 @@ from typing import Protocol
 
 from agentguard.calls import CallState, Json, Outcome
 from agentguard.errors import LedgerError
+from agentguard.ledger.people import People, Permit
 from agentguard.ledger.rows import CallRow, EventRow, SessionRow, SessionState, UndoRow
 
 DEFAULT = Path(".agentguard") / "ledger.db"
@@ -20,6 +21,9 @@ class Ledger(Protocol):
 
     *token* is that of the owner who writes (see leases.py); what an earlier owner writes changes no row.
     """
+
+    people: People
+    """Approvals, freezes and limits."""
 
     def start_session(self, session: SessionRow) -> None:
         """Put a new session on record. Raises SessionExists."""
@@ -49,10 +53,11 @@ class Ledger(Protocol):
     def unfinished(self) -> list[SessionRow]:
         """Return the sessions that are open or being rolled back, oldest first."""
 
-    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
+    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, permit: Permit = Permit()) -> CallRow:
         """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`.
 
-        Raises SessionClosed where the session is not open any more, SessionLost where it has another owner.
+        Raises SessionClosed where the session is not open any more, SessionLost where it has another owner, Frozen
+        where somebody has stopped it, and LimitReached or ApprovalInvalid where *permit* does not do.
         """
 
     def refuse(self, call: CallRow) -> CallRow:

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from agentguard.calls import Json
-from agentguard.ledger.rows import CallRow, EventRow, SessionRow, UndoRow
+from agentguard.ledger.rows import ApprovalRow, CallRow, EventRow, FreezeRow, SessionRow, UndoRow
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 _AS_JSON = frozenset(
-    {"arguments", "snapshots", "answer", "look", "left", "back", "found", "data", "response", "resolution"}
+    {"arguments", "snapshots", "answer", "look", "left", "back", "found", "data", "response", "resolution", "card"}
 )
 
 
@@ -70,4 +70,6 @@ COLUMNS = {
     CallRow: Columns(CallRow, "call"),
     UndoRow: Columns(UndoRow, "undo"),
     EventRow: Columns(EventRow, "event"),
+    ApprovalRow: Columns(ApprovalRow, "approval"),
+    FreezeRow: Columns(FreezeRow, "freeze"),
 }

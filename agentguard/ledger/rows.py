@@ -95,6 +95,12 @@ class CallRow(msgspec.Struct, kw_only=True):
     """What went wrong, or why there is no way back."""
     resolution: Json = None
     """What a person has decided about it: `{"action", "by", "note", "at"}`."""
+    rule: str | None = None
+    """Which rule of the policy has decided that it may go, or must not."""
+    approval: str | None = None
+    """The approval that it was sent under."""
+    verified: str | None = None
+    """"ok" where it was read back as the call left it, else what was different; None where nobody looked."""
     created_at: float = 0.0
     settled_at: float | None = None
 
@@ -129,6 +135,51 @@ class UndoRow(msgspec.Struct, kw_only=True):
     updated_at: float | None = None
     resolution: Json = None
     """What a person has decided about it, as `CallRow.resolution`."""
+
+
+class ApprovalState(StrEnum):
+    """Where a request for approval stands. Whether it has expired is a matter of the clock."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    CONSUMED = "consumed"  # the call was sent under it; it can be used no more
+
+
+class ApprovalRow(msgspec.Struct, kw_only=True):
+    """A request that a person agree to one exact call, and what was decided."""
+
+    id: str
+    session: str
+    digest: str
+    """SHA-256 of the exact call, its account and the policy it was judged by (see approvals.py)."""
+    operation: str
+    target: str
+    account: str
+    card: dict[str, Json] = msgspec.field(default_factory=dict)
+    """What the person is shown."""
+    policy: str = ""
+    state: ApprovalState = ApprovalState.PENDING
+    requested_at: float = 0.0
+    expires_at: float = 0.0
+    decided_at: float | None = None
+    decided_by: str | None = None
+    why: str | None = None
+    key: str | None = None
+    """The name of the key that the decision is signed with; None where it is not signed."""
+    signature: str | None = None
+    seq: int | None = None
+    """The call that was sent under it."""
+
+
+class FreezeRow(msgspec.Struct, kw_only=True):
+    """Who has stopped a session, or all of them."""
+
+    scope: str
+    """A session, or `*`."""
+    by: str
+    why: str
+    at: float
 
 
 class EventRow(msgspec.Struct, kw_only=True):

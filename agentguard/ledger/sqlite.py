@@ -21,9 +21,21 @@ from agentguard.calls import CallState, Json, Outcome
 from agentguard.errors import LedgerError, NoSuchSession, SessionBusy, SessionClosed, SessionExists, SessionLost
 from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.database import Database
+from agentguard.ledger.people import People, Permit, check_frozen, consume, give_back, take
 from agentguard.ledger.rows import CallRow, EventRow, SessionRow, SessionState, UndoRow, UndoState
-from agentguard.ledger.statements import check_name, insert, key_of, next_seq, put_event, put_undos, state_and_token
+from agentguard.ledger.statements import (
+    check_name,
+    insert,
+    key_of,
+    next_seq,
+    put_event,
+    put_undos,
+    state_and_token,
+    what_came,
+    what_was_asked,
+)
 
+NOTHING = Permit()
 Row = TypeVar("Row", SessionRow, CallRow, UndoRow, EventRow)
 
 
@@ -35,6 +47,7 @@ class SqliteLedger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = Database(path)
+        self.people = People(self._database)
 
     @classmethod
     def at(cls, path: Path) -> SqliteLedger:
@@ -172,8 +185,12 @@ class SqliteLedger:
 
     # Calls
 
-    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
-        """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`."""
+    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, permit: Permit = NOTHING) -> CallRow:
+        """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`.
+
+        *permit* is used up in the same transaction. Raises SessionClosed, SessionLost, Frozen, LimitReached and
+        ApprovalInvalid; then nothing is on record.
+        """
 
         def job(db: apsw.Connection) -> CallRow:
             # Another process may have rolled the session back since; what comes after that would be left standing.
@@ -187,11 +204,15 @@ class SqliteLedger:
                 raise SessionLost(lost(call.session))
             if call.once:
                 check_name(db, call)
+            check_frozen(db, call.session)
             ordinal, key = key_of(db, call) if keyed else (0, call.key)
             row = msgspec.structs.replace(call, seq=next_seq(db, call.session), ordinal=ordinal, key=key)
+            consume(db, row, permit.digest)
+            take(db, row, permit.charges)
             insert(db, row)
             put_undos(db, row, undos)
-            put_event(db, row.session, "intent", {"operation": row.operation, "reason": row.reason}, row.seq)
+            sealed = {"operation": row.operation, "reason": row.reason, "row": what_was_asked(row)}
+            put_event(db, row.session, "intent", sealed, row.seq)
             return row
 
         return self._database.write("intent", job, durable=True)
@@ -237,15 +258,19 @@ class SqliteLedger:
                 late = {"state": state, "status": status, "error": error, "answer": answer, "response": response}
                 put_event(db, call.session, "late answer", late, call.seq)
                 return False
+            told = dumps(answer)
             db.execute(
                 "UPDATE call SET state = ?, status = ?, answer = ?, response = ?, error = ?, settled_at = ? "
                 "WHERE session = ? AND seq = ?",
-                (state, status, dumps(answer), dumps(response), error, time.time(), call.session, call.seq),
+                (state, status, told, dumps(response), error, time.time(), call.session, call.seq),
             )
+            if state is CallState.NOT_APPLIED:
+                give_back(db, call)
             if undos is not None:
                 db.execute("DELETE FROM undo WHERE session = ? AND seq = ?", (call.session, call.seq))
                 put_undos(db, call, undos)
-            put_event(db, call.session, state, {"status": status, "error": error}, call.seq)
+            sealed = {"status": status, "error": error, "row": what_came(state, status, told, error)}
+            put_event(db, call.session, state, sealed, call.seq)
             if state is CallState.COMMITTED and call.key:
                 _settle_repeats(db, call)
             return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from typing import Any
 
@@ -10,6 +12,7 @@ import msgspec
 
 from agentguard.calls import Json
 from agentguard.errors import InDoubt, LedgerError, NoSuchSession
+from agentguard.ledger.chain import FIRST, digest_of, hash_of, new_salt
 from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow
 
@@ -22,6 +25,16 @@ def insert(db: apsw.Connection, row: SessionRow | CallRow | UndoRow) -> None:
     """Insert *row* as it is."""
     columns = COLUMNS[type(row)]
     db.execute(columns.insert, columns.dump(row))
+
+
+def what_was_asked(row: CallRow) -> str:
+    """The seal over what a call is: it never changes."""
+    return seal(row.seq, row.connector, row.base, row.name, row.target, dumps(row.arguments), row.effect.value)
+
+
+def what_came(state: str, status: int | None, answer: str, error: str | None) -> str:
+    """The seal over what came of a call, as it lies in its columns."""
+    return seal(str(state), status, answer, error)
 
 
 def next_seq(db: apsw.Connection, session: str) -> int:
@@ -89,9 +102,20 @@ def put_undos(db: apsw.Connection, call: CallRow, undos: list[UndoRow]) -> None:
 def put_event(
     db: apsw.Connection, session: str, kind: str, data: dict[str, Json], seq: int | None = None, n: int | None = None
 ) -> None:
-    """Append an event."""
+    """Append an event to the chain."""
     present = {name: value for name, value in data.items() if value is not None}
+    last: Any = db.execute("SELECT id, hash FROM event ORDER BY id DESC LIMIT 1").fetchone()
+    number, before = (last[0] + 1, last[1] or FIRST) if last else (1, FIRST)
+    text, salt, at, kind = dumps(present), new_salt(), time.time(), str(kind)
+    digest = digest_of(salt, text)
+    link = hash_of(before, (number, session, seq, n, kind, at), digest)
     db.execute(
-        "INSERT INTO event (session, seq, n, kind, at, data) VALUES (?, ?, ?, ?, ?, ?)",
-        (session, seq, n, str(kind), time.time(), dumps(present)),
+        "INSERT INTO event (id, session, seq, n, kind, at, data, salt, digest, hash) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (number, session, seq, n, kind, at, text, salt, digest, link),
     )
+
+
+def seal(*values: Any) -> str:
+    """SHA-256 over columns of a row, for the event that tells of them: `audit verify` compares it with the row."""
+    return hashlib.sha256(json.dumps(values, separators=(",", ":")).encode()).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agentguard import flow, guard, lineage, rollback, undoing
+from agentguard import drivers, flow, guard, lineage, rollback, undoing
 from agentguard.calls import CallState, Outcome
 from agentguard.ledger.sqlite import SqliteLedger
 
@@ -87,7 +87,7 @@ def oldest_first() -> None:
 
 def sent_twice() -> None:
     """A call whose answer is lost is sent again."""
-    do = flow._do
+    do = drivers._do
 
     def insisting(step: Any, transmit: Any, approver: Any) -> Any:
         try:
@@ -97,7 +97,7 @@ def sent_twice() -> None:
                 return do(step, transmit, approver)
             raise
 
-    _put(flow, _do=insisting)
+    _put(drivers, _do=insisting)
 
 
 def lost_is_refused() -> None:
