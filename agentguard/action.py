@@ -242,6 +242,10 @@ class _Border:
             )
         return value
 
+    def hold(self, call: CallRow) -> Json:
+        """What the caller gets of an action that is held."""
+        return {"held": f"{call.session}/{call.seq}"}
+
     def tell(self, note: str) -> None:
         """A function raises its own exceptions."""
 

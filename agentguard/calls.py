@@ -64,7 +64,8 @@ class Outcome(StrEnum):
 class CallState(StrEnum):
     """Where a recorded call stands."""
 
-    REFUSED = "refused"  # never sent: not approved
+    REFUSED = "refused"  # never sent: not approved, or not allowed
+    HELD = "held"  # not sent yet: it is when the session completes
     INTENT = "intent"  # durable, and perhaps sent
     COMMITTED = "committed"  # it happened
     NOT_APPLIED = "not_applied"  # it certainly did not happen

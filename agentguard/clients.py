@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from agentguard.connector import Connector
-from agentguard.errors import UnknownConnector
+from agentguard.errors import UnknownConnector, UsageError, WrongSession
 from agentguard.flow import Border
+from agentguard.guard import Guard
 from agentguard.ledger.rows import CallRow
+from agentguard.proxy import GuardedClient
 from agentguard.redaction import Redactor
 from agentguard.registry import connector as installed
+from agentguard.registry import seam_for
+
+if TYPE_CHECKING:
+    from agentguard.session import Session
 
 
 class Clients:
@@ -17,6 +25,35 @@ class Clients:
         self.all: list[Border] = []
         self._redactor = redactor
         self._sent_through: dict[int, Border] = {}
+        self._wrapped: dict[int, tuple[Guard, GuardedClient]] = {}
+
+    def wrapped(self, session: Session, client: Any, connector: str | Connector | None) -> Any:
+        """Return the guarded twin of *client*, the same one each time; see `Session.wrap`."""
+        if isinstance(client, GuardedClient):
+            if client._self_guard.session is session:
+                return client
+            raise WrongSession(
+                f"this client was wrapped for session {client._self_guard.session.id} already. Nothing was wrapped. "
+                "Wrap the plain client."
+            )
+        known = self._wrapped.get(id(client))
+        if known is None:
+            guard = self.use(session, client, connector)
+            known = self._wrapped[id(client)] = guard, GuardedClient(guard.twin, guard)
+        named = connector.name if isinstance(connector, Connector) else connector
+        if named not in (None, known[0].connector.name):
+            raise UsageError(
+                f"this client is wrapped with the connector {known[0].connector.name!r} in this session already. "
+                f"Nothing was wrapped with {named!r}. Use a client of its own for that."
+            )
+        return known[1]
+
+    def use(self, session: Session, client: Any, connector: str | Connector | None) -> Guard:
+        """Let calls and undos of *session* use *client*."""
+        found, seam = seam_for(client, connector)
+        guard = Guard(session, found, seam, client)
+        self.all.append(guard)
+        return guard
 
     def sent_through(self, seq: int, border: Border) -> None:
         """Remember which client call *seq* goes through: two clients of one service may be of two accounts."""

@@ -11,7 +11,9 @@ import logging
 from collections.abc import Callable, Generator
 from typing import Any
 
+from agentguard.asking import approval_digest, obtain
 from agentguard.calls import (
+    ABSENT,
     Answer,
     Call,
     CallState,
@@ -22,15 +24,27 @@ from agentguard.calls import (
     NoUndo,
     Outcome,
     Read,
-    Risk,
     Step,
     Undo,
+    matches,
 )
 from agentguard.connector import bind, marks
 from agentguard.entries import card_of, describe, new_mark, note, rows_of, shrunk
-from agentguard.errors import AgentguardError, ApprovalDenied, ApprovalRequired, HandlerError, SnapshotFailed
-from agentguard.flow import Ask, Border, Commit, Flow, Perform, Send, Sent, whose
+from agentguard.errors import (
+    AgentguardError,
+    ApprovalInvalid,
+    Blocked,
+    Frozen,
+    HandlerError,
+    LimitReached,
+    NotAsSent,
+    Refused,
+    SnapshotFailed,
+)
+from agentguard.flow import Border, Commit, Flow, Perform, Send, Sent, whose
+from agentguard.ledger.people import Permit
 from agentguard.ledger.rows import CallRow
+from agentguard.rulings import Ruling, Verdict
 from agentguard.work import Work
 
 log = logging.getLogger("agentguard")
@@ -41,21 +55,31 @@ def guard(work: Work) -> Flow[Any]:
     context, ledger = work.context, work.context.ledger
     recorded = yield from context.on_record(work)
     if recorded is not None:
-        return work.border.replay(recorded)
+        return work.border.hold(recorded) if recorded.state is CallState.HELD else work.border.replay(recorded)
 
     steps = handler_of(work)
     forward = yield from prepare(work, steps)
     work.changed = dict(forward.arguments)
-    row = describe(work)
-    if row.risk >= Risk.HIGH:
-        yield from approve(work, row)
-
     account = yield from whose(work.border)
+    row = describe(work)
     if account:
         row.base = f"{row.base}#{context.redactor.clean_text(account)}"
+    try:
+        ruling = yield from gate(work, row)
+    except Blocked as stopped:
+        yield from refuse(work, row, stopped)
+        raise
+    if ruling.verdict is Verdict.HOLD:
+        held = yield Commit("hold", lambda: context.hold(row, {**work.call.arguments, **work.changed}, work.border))
+        return work.border.hold(held)
 
     keyed = work.connector.idempotency_header is not None
-    row = yield Commit("intent", lambda: context.intend(row, rows_of(work), keyed, work.border))
+    permit = Permit(exact_digest(work, row, ruling), ruling.charges)
+    try:
+        row = yield Commit("intent", lambda: context.intend(row, rows_of(work), keyed, work.border, permit))
+    except (Frozen, LimitReached, ApprovalInvalid) as stopped:
+        yield from refuse(work, row, stopped)
+        raise
     headers = dict(forward.headers)
     if work.connector.idempotency_header and row.key:
         headers[work.connector.idempotency_header] = row.key
@@ -74,6 +98,8 @@ def guard(work: Work) -> Flow[Any]:
             yield from finish(work, steps, sent.answer)
         finally:
             yield Commit("result", lambda: record(work, row, CallState.COMMITTED, sent))
+        if ruling.verify:
+            yield from verify(work, row)
     else:
         state = CallState.NOT_APPLIED if sent.answer.certainty is Certainty.REFUSED else CallState.IN_DOUBT
         yield Commit("result", lambda: record(work, row, state, sent))
@@ -171,35 +197,29 @@ def look(border: Border, read: Read) -> Flow[Json]:
     return border.connector.views[read.view](answer.value) if read.view else answer.value
 
 
-def approve(work: Work, row: CallRow) -> Flow[None]:
-    """Have a person agree. Whatever is not a clear yes stops the call."""
-    card = card_of(work, row)
-    try:
-        said = yield Ask(card)
-    except Exception as error:
-        yield from refuse(work, row, f"the approver failed: {error}")
-        if isinstance(error, AgentguardError):
-            raise
-        # Not as it is: SDKs take what they meet in their transport for a lost connection.
-        raise ApprovalRequired(
-            f"{row.operation} on {row.target} has to be approved, and the approver failed: "
-            f"{type(error).__name__}: {error}. Nothing was sent. Try again when it works."
-        ) from error
-    if said is True:
-        return
-    if said is None:
-        yield from refuse(work, row, "approval required")
-        raise ApprovalRequired(
-            f"{row.operation} on {row.target} is of {row.risk} risk and has to be approved, and nobody was there to "
-            'ask. Nothing was sent. Give the session an approver= (a function of the card, or "terminal").'
+def gate(work: Work, row: CallRow) -> Flow[Ruling]:
+    """Let the call go, ask a person, hold it back or refuse it. Raises Blocked where it may not go."""
+    ruling = work.context.gatekeeper.judge(work, row)
+    row.rule, row.risk = ruling.rule, ruling.risk
+    if ruling.verdict is Verdict.REFUSE:
+        raise Refused(
+            f"{row.operation} on {row.target} is not allowed by {ruling.rule}: {ruling.reason}. Nothing was sent."
         )
-    yield from refuse(work, row, "denied")
-    raise ApprovalDenied(f"{row.operation} on {row.target} was not approved. Nothing was sent.")
+    if ruling.verdict is Verdict.ASK:
+        digest = exact_digest(work, row, ruling)
+        row.approval = yield from obtain(work, row, card_of(work, row), digest, ruling.policy)
+    return ruling
 
 
-def refuse(work: Work, row: CallRow, error: str) -> Flow[None]:
+def exact_digest(work: Work, row: CallRow, ruling: Ruling) -> str:
+    """What an approval of this call is bound to."""
+    return approval_digest(row, work.clean_arguments, ruling.policy)
+
+
+def refuse(work: Work, row: CallRow, stopped: Blocked) -> Flow[None]:
     """Put a stopped call on record."""
-    row.error = work.context.redactor.clean_text(error)
+    row.error = work.context.redactor.clean_text(str(stopped))
+    row.approval = None
     yield Commit("refusal", lambda: work.context.ledger.refuse(row))
 
 
@@ -250,6 +270,33 @@ def _refreshed(work: Work, undo: Undo | NoUndo, value: Json) -> Undo | NoUndo:
         log.exception("agentguard: the answer of %s has not the shape that its view takes", work.operation.name)
         return undo
     return undo.on(undo.look, left=left, back=undo.back, same_shape=True)
+
+
+def verify(work: Work, row: CallRow) -> Flow[None]:
+    """Read back what the call has left; where it shows something else, the session is stopped. Raises NotAsSent."""
+    told = "ok"
+    for undo in work.undos:
+        if isinstance(undo, NoUndo) or undo.look is None:
+            continue
+        try:
+            live = yield from look(work.border, undo.look)
+        except Missing:
+            live = ABSENT
+        except Exception as error:  # noqa: BLE001 - the call is out: that it could not be read is what there is to say
+            told = f"it could not be read back: {type(error).__name__}: {error}"
+            break
+        if not matches(undo.left, live):
+            told = "what was read back is not what the call leaves"
+            break
+    told = work.context.redactor.clean_text(told)
+    yield Commit("verified", lambda: work.context.ledger.verified(row, told))
+    if told != "ok":
+        why = f"call {row.seq} ({row.operation}): {told}"
+        work.context.ledger.people.freeze(row.session, "agentguard", why)
+        raise NotAsSent(
+            f"{row.operation} on {row.target} was sent, and {told} (call {row.seq} of session {row.session}). The "
+            "session was frozen; see `agentguard queue`."
+        )
 
 
 def record(

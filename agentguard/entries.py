@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import Any
 
-from agentguard.calls import Call, CallState, Effect, Json, NoUndo, Read, Undo
+from agentguard.calls import Call, Effect, Json, NoUndo, Read, Undo
 from agentguard.ledger.rows import CallRow, UndoRow, UndoState
 from agentguard.operations import Operation
 from agentguard.redaction import Redactor, shrink
@@ -133,7 +133,7 @@ def new_mark() -> str:
 
 
 def note(row: CallRow, certain: str | None) -> str:
-    """What the caller is told beside the SDK's own exception; *certain* is why nothing happened, where that is known."""
+    """What the caller is told beside the SDK's own exception; *certain* says why nothing happened, if so."""
     which = f"call {row.seq} of session {row.session}"
     if certain is not None:
         return f"agentguard: {row.operation} {certain}; it has done nothing ({which})"

@@ -19,6 +19,7 @@ AgentguardError
 │   ├── Refused                the policy does not allow this call
 │   ├── LimitReached           a limit of the policy is used up
 │   ├── Frozen                 somebody has stopped the session
+│   ├── HeldNotSent            a held call could not be sent when the session completed
 │   ├── NotAsSent              what was read back after a call is not what the call leaves
 │   ├── SessionLost            another process has taken the session over
 │   ├── InDoubt                it is the repeat of a call of which nobody knows whether it happened
@@ -122,6 +123,10 @@ class LimitReached(Blocked):
 
 class Frozen(Blocked):
     """Somebody has stopped the session. Nothing was sent."""
+
+
+class HeldNotSent(Blocked):
+    """A held call could not be sent when the session completed."""
 
 
 class NotAsSent(Blocked):

@@ -137,6 +137,9 @@ class Border(Protocol):
     def replay(self, call: CallRow) -> Any:
         """What the SDK goes on with where *call* is made again and its response is on record. Raises AnswerLost."""
 
+    def hold(self, call: CallRow) -> Any:
+        """What the SDK goes on with where *call* is held: an answer that says so."""
+
     def tell(self, note: str) -> None:
         """Put *note* on the exception that the SDK will make of the answer."""
 

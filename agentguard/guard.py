@@ -167,6 +167,10 @@ class Guard:
         """The recorded response of *call*, of which the seam makes the SDK's own object."""
         return response_of(call, self.session.redactor)
 
+    def hold(self, call: CallRow) -> Response:
+        """An answer that says that *call* is held, of which the seam makes the SDK's own object."""
+        return self.connector.codec.held(self.connector.table.by_name[call.name], call.arguments, held_name(call))
+
     def tell(self, note: str) -> None:
         """Put *note* on the exception that the SDK will make of the answer, where the proxy sees it."""
         called = scope.get()
@@ -220,6 +224,11 @@ class Guard:
     def __deepcopy__(self, memo: dict[int, Any]) -> Guard:
         """A copy of a wrapped client is guarded by the same guard."""
         return self
+
+
+def held_name(call: CallRow) -> str:
+    """What stands for the id of something that was not made yet."""
+    return f"held-{call.session}-{call.seq}"
 
 
 class _Passage:

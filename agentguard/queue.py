@@ -27,11 +27,13 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     "undo in doubt": ("applied", "not_applied", "retry", "close"),
     "conflict": ("applied", "retry", "force", "close"),
     "failed undo": ("applied", "retry", "close"),
+    "not as sent": ("applied", "retry", "close"),
 }
 """What a person may do about each kind of item.
 
 `applied`: it has happened (or, for an undo, it was done, by hand perhaps). `not_applied`: it certainly has not.
 `retry`: look again, and go on with the undo. `force`: overwrite what somebody else changed since. `close`: leave it.
+For a call that was not as sent when it was read back, `applied` says that it is right all the same.
 """
 _KINDS = {
     Outcome.IN_DOUBT: "undo in doubt",
@@ -90,7 +92,7 @@ def queue(ledger: str | Path | Ledger | None = None, *, closed: bool = False) ->
 
 
 def _items(store: Ledger) -> Iterator[Item]:
-    calls, undos = store.for_people()
+    calls, undos = store.people.open_items()
     sessions: dict[str, SessionRow] = {}
 
     def session(name: str) -> SessionRow:
@@ -99,6 +101,10 @@ def _items(store: Ledger) -> Iterator[Item]:
         return sessions[name]
 
     for call in calls:
+        if call.verified not in (None, "ok"):
+            name, seen = f"{call.session}/{call.seq}", {"sent": call.arguments}
+            yield Item(name, "not as sent", session(call.session), call, None, str(call.verified), seen)
+            continue
         of = session(call.session)
         lives = of.lease_until > leases.now() and not leases.is_gone(of.owner)
         if lives and call.state is CallState.INTENT:
@@ -161,7 +167,7 @@ def resolve(
     if action in ("retry", "force"):
         _again(store, item, decision, clients or {}, force=action == "force")
     else:
-        store.decide(_decided(item, action, by, note), decision)
+        store.people.resolve(_decided(item, action, by, note), decision)
         _conclude(store, of)
     return next((left for left in _items(store) if left.id == name), None)
 
@@ -178,6 +184,9 @@ def _decided(item: Item, action: Action, by: str, note: str) -> CallRow | UndoRo
             undo.detail = f"it was not done; {said}"
         return undo
     call = msgspec.structs.replace(item.call)
+    if item.kind == "not as sent":
+        call.verified = "ok" if action == "applied" else call.verified
+        return call
     if action == "applied":
         call.state, call.error = CallState.COMMITTED, None
     elif action == "not_applied":
@@ -205,4 +214,4 @@ def _conclude(store: Ledger, row: SessionRow) -> None:
     committed = [c for c in store.calls(row.id) if c.state in (CallState.COMMITTED, CallState.IN_DOUBT)]
     taken_back = {call.seq: [u for u in undos if u.seq == call.seq] for call in committed}
     if all(own and all(u.outcome is not None and u.outcome.ok for u in own) for own in taken_back.values()):
-        store.conclude(row.id)
+        store.people.conclude(row.id)

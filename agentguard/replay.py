@@ -25,7 +25,7 @@ KEPT_HEADERS = ("content-type", "location", "etag", "last-modified", "link", "re
 """What SDKs read from a response beside its body."""
 LARGEST = 1 << 20
 """Bytes of a body that are kept for a repeated call. A larger one leaves a call that cannot be repeated."""
-HAPPENED_OR_MAY_HAVE = frozenset({CallState.INTENT, CallState.COMMITTED, CallState.IN_DOUBT})
+HAPPENED_OR_MAY_HAVE = frozenset({CallState.INTENT, CallState.COMMITTED, CallState.IN_DOUBT, CallState.HELD})
 
 
 @dataclass

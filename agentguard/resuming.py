@@ -12,7 +12,7 @@ from agentguard.errors import InDoubt, KeyReused, UsageError
 from agentguard.flow import Commit, Flow
 from agentguard.ledger.rows import CallRow
 from agentguard.replay import HAPPENED_OR_MAY_HAVE
-from agentguard.unwinding import Brake, Terms, work_for
+from agentguard.unwinding import Brake, Pace, work_for
 
 if TYPE_CHECKING:
     from agentguard.session import Session
@@ -66,7 +66,7 @@ def on_record(session: Session, work: Work) -> Flow[CallRow | None]:
     known = _named(session, work) if work.once else session.memory and session.memory.take(work.digest)
     if not known:
         return None
-    if known.state is not CallState.COMMITTED:
+    if known.state not in (CallState.COMMITTED, CallState.HELD):
         known = yield from _settled(session, work, known)
     if known is not None:
         data = {"call": known.seq, "operation": known.operation}
@@ -95,7 +95,7 @@ def _settled(session: Session, work: Work, known: CallRow) -> Flow[CallRow | Non
     if known.state is CallState.INTENT and known.token == session.token:
         raise InDoubt(f"{told}, which is under way. Nothing was sent. Wait for that one.")
     undos = [undo for undo in session.ledger.undos(session.id) if undo.seq == known.seq]
-    verdict = yield from settle(work_for(session, Brake(Terms())), work.border, known, undos)
+    verdict = yield from settle(work_for(session, Brake(Pace())), work.border, known, undos)
     if verdict.state is CallState.NOT_APPLIED or (verdict.outcome is not None and verdict.outcome.ok):
         return None
     if verdict.state is CallState.COMMITTED:

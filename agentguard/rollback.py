@@ -15,7 +15,7 @@ from functools import partial
 
 from agentguard.calls import ABSENT, CallState, Effect, Outcome
 from agentguard.connector import Connector
-from agentguard.doubt import Unwinding, settle, unknown
+from agentguard.doubt import Unwinding, did_not, settle, unknown
 from agentguard.errors import AgentguardError, SessionLost
 from agentguard.flow import Commit, Flow, Pause, SideBySide, Task
 from agentguard.ledger.rows import CallRow, UndoRow
@@ -190,6 +190,9 @@ def take_back(
 ) -> Flow[CallOutcome | None]:
     """Take back one call; None where there was nothing to take back. *waits_for* has to be taken back before."""
     if call.state in (CallState.REFUSED, CallState.NOT_APPLIED):
+        return None
+    if call.state is CallState.HELD:
+        yield from did_not(work, call, "it was held, and is dropped: it was never sent")
         return None
     if call.effect in (Effect.READ, Effect.DRAFT) and not undos:
         return None

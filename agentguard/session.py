@@ -19,25 +19,27 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from agentguard import leases
 from agentguard.alerts import Alert
+from agentguard.asking import Terms
 from agentguard.calls import Json
 from agentguard.clients import Clients
 from agentguard.connector import Connector
 from agentguard.drivers import arun, loop_is_running, run
 from agentguard.errors import SessionClosed, SessionLost, UsageError, WrongSession
 from agentguard.flow import Approver, Border, Flow
+from agentguard.gatekeeping import Gatekeeper
 from agentguard.guard import Guard
 from agentguard.ledger import Ledger
+from agentguard.ledger.people import Permit
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow
 from agentguard.ledger.sqlite import lost
+from agentguard.outbox import check_can_be_held, not_sent, send_held
 from agentguard.owning import Ownership
-from agentguard.proxy import GuardedClient
 from agentguard.redaction import Redactor
-from agentguard.registry import seam_for
 from agentguard.replay import Memory, Once, once
 from agentguard.report import CallOutcome, Report
 from agentguard.resuming import Checkpoint, last_checkpoint, on_record, save_checkpoint
 from agentguard.savepoint import Savepoint, explain, explain_async
-from agentguard.unwinding import Brake, Terms, settle_doubts, take_back, take_back_one
+from agentguard.unwinding import Brake, Pace, settle_doubts, take_back, take_back_one
 
 if TYPE_CHECKING:
     from agentguard.work import Work
@@ -63,6 +65,7 @@ class Session:
         approver: Approver | None = None,
         redactor: Redactor | None = None,
         on_alert: Callable[[Alert], object] | None = None,
+        gatekeeper: Gatekeeper | None = None,
     ) -> None:
         self.id = row.id
         self.agent = row.agent
@@ -76,10 +79,10 @@ class Session:
         self.redactor = redactor or Redactor()
         self.clients = Clients(self.redactor)
         self._state = row.state
-        self._guards: dict[int, tuple[Guard, GuardedClient]] = {}
         self._lock = threading.RLock()
         self._in_flight = 0
         self.ownership = Ownership(ledger, row.id, row.owner)
+        self.gatekeeper = gatekeeper or Gatekeeper(None, Terms())
         self.memory: Memory | None = None
         """The calls of earlier owners, where this process has resumed the session."""
         self.checkpointed: Checkpoint | None = None
@@ -96,32 +99,12 @@ class Session:
         over. Wrapping the same client again returns the same twin.
         """
         self.check_takes_calls()
-        if isinstance(client, GuardedClient):
-            if client._self_guard.session is self:
-                return client
-            raise WrongSession(
-                f"this client was wrapped for session {client._self_guard.session.id} already. Nothing was wrapped. "
-                "Wrap the plain client."
-            )
-        known = self._guards.get(id(client))
-        if known is None:
-            guard = self.use(client, connector)
-            known = self._guards[id(client)] = guard, GuardedClient(guard.twin, guard)
-        named = connector.name if isinstance(connector, Connector) else connector
-        if named not in (None, known[0].connector.name):
-            raise UsageError(
-                f"this client is wrapped with the connector {known[0].connector.name!r} in this session already. "
-                f"Nothing was wrapped with {named!r}. Use a client of its own for that."
-            )
-        wrapped: Any = known[1]
-        return wrapped  # type: ignore[no-any-return]  # a proxy: it has the type of what it wraps
+        wrapped: T = self.clients.wrapped(self, client, connector)
+        return wrapped
 
     def use(self, client: Any, connector: str | Connector | None = None) -> Guard:
         """Let calls and undos of this session use *client*."""
-        found, seam = seam_for(client, connector)
-        guard = Guard(self, found, seam, client)
-        self.clients.all.append(guard)
-        return guard
+        return self.clients.use(self, client, connector)
 
     # Being a context
 
@@ -144,11 +127,11 @@ class Session:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        if error is None or not self.is_open() or self.on_error != "rollback":
-            self.__exit__(kind, error, tb)
-            return
         self._leave()
-        await explain_async(self.id, error, self.arollback(cause=error))
+        if error is None:
+            await self.acomplete()
+        elif self.is_open() and self.on_error == "rollback":
+            await explain_async(self.id, error, self.arollback(cause=error))
 
     def _leave(self) -> None:
         try:
@@ -158,10 +141,28 @@ class Session:
                 current.set(None)
 
     def complete(self) -> None:
-        """End the session well. It can still be rolled back later."""
+        """Send what was held, and end the session well. It can still be rolled back later.
+
+        Raises HeldNotSent where something that was held could not be sent; the session is complete all the same.
+        """
+        if not self.is_open():
+            return
+        failed = self.drive(lambda: send_held(self), "session.acomplete()") if self.ledger.held(self.id) else []
+        self._complete()
+        if failed:
+            raise not_sent(self.id, failed)
+
+    async def acomplete(self) -> None:
+        """The same for asynchronous programs."""
+        if not self.is_open():
+            return
+        failed = await arun(send_held(self))
+        self._complete()
+        if failed:
+            raise not_sent(self.id, failed)
+
+    def _complete(self) -> None:
         with self._lock:
-            if not self.is_open():
-                return
             if self.enter(SessionState.COMPLETED) is not SessionState.COMPLETED:
                 log.warning(
                     "agentguard: session %s was not completed: it is %s, by another process", self.id, self._state
@@ -251,7 +252,7 @@ class Session:
         *timeout* seconds no further undo is begun; nor after one that does not work, where *on_failure* is "stop". So
         does Ctrl-C, which raises RollbackStopped when the undo that is under way has ended.
         """
-        brake = Brake(Terms(concurrency, timeout, on_failure))
+        brake = Brake(Pace(concurrency, timeout, on_failure))
         with brake.on_interrupt():
             return self.drive(lambda: take_back(self, to, cause, brake), "session.arollback()")
 
@@ -265,7 +266,7 @@ class Session:
         on_failure: Literal["continue", "stop"] = "continue",
     ) -> Report:
         """The same for asynchronous programs."""
-        return await arun(take_back(self, to, cause, Brake(Terms(concurrency, timeout, on_failure))))
+        return await arun(take_back(self, to, cause, Brake(Pace(concurrency, timeout, on_failure))))
 
     def undo(self, seq: int, *, force: bool = False) -> CallOutcome | None:
         """Take one call back; None where there was nothing to take back.
@@ -273,7 +274,7 @@ class Session:
         Raises UsageError where newer calls hang on it that are not taken back. *force* takes it back all the same, and
         also where somebody changed it since: what they wrote is lost.
         """
-        brake = Brake(Terms())
+        brake = Brake(Pace())
         return self.drive(lambda: take_back_one(self, seq, brake, force), "session.arollback()")
 
     def settle(self) -> list[CallRow]:
@@ -281,11 +282,11 @@ class Session:
 
         For a session that this process owns.
         """
-        return self.drive(lambda: settle_doubts(self, Brake(Terms())), "session.asettle()")
+        return self.drive(lambda: settle_doubts(self, Brake(Pace())), "session.asettle()")
 
     async def asettle(self) -> list[CallRow]:
         """The same for asynchronous programs."""
-        return await arun(settle_doubts(self, Brake(Terms())))
+        return await arun(settle_doubts(self, Brake(Pace())))
 
     def drive(self, flow: Callable[[], Flow[T]], instead: str) -> T:
         """Run a flow of this session to its end, in an event loop of its own where its clients need one."""
@@ -301,15 +302,6 @@ class Session:
             return await arun(flow())
 
         return asyncio.run(driven())
-
-    def alarm(self, result: CallOutcome) -> None:
-        """Tell the program, if it wants to know, that a call could not be taken back."""
-        if self.on_alert is None:
-            return
-        try:
-            self.on_alert(Alert(self.id, self.agent, self.intent, result))
-        except Exception:
-            log.exception("agentguard: the alert about call %s of session %s failed", result.seq, self.id)
 
     def savepoints(self) -> dict[str, int]:
         """The savepoints, each with the number of the last call before it."""
@@ -394,14 +386,22 @@ class Session:
         with self._lock:
             return self._in_flight > 0
 
-    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, border: Border) -> CallRow:
+    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, border: Border, permit: Permit) -> CallRow:
         """Put a call on record before it is sent, and remember the client that it goes through.
 
         Two clients of one service may be of two accounts.
         """
         asked = leases.now()
-        row = self.ledger.intend(call, undos, keyed)
+        row = self.ledger.intend(call, undos, keyed, permit)
         self.ownership.seen(row.token, asked)
+        self.clients.sent_through(row.seq, border)
+        return row
+
+    def hold(self, call: CallRow, arguments: dict[str, Json], border: Border) -> CallRow:
+        """Put a call on record that is sent when the session completes, with its arguments whole."""
+        call.arguments = self.redactor.clean(arguments)
+        check_can_be_held(call, call.arguments)
+        row = self.ledger.hold(call)
         self.clients.sent_through(row.seq, border)
         return row
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 from agentguard import leases
+from agentguard.alerts import Alert
 from agentguard.calls import CallState
 from agentguard.doubt import Unwinding, settle, unknown
 from agentguard.errors import RollbackStopped, SessionBusy, SessionLost, UsageError
@@ -22,13 +24,14 @@ from agentguard.rollback import one, plan_for, settled, unwind
 if TYPE_CHECKING:
     from agentguard.session import Session
 
+log = logging.getLogger("agentguard")
 IN_FLIGHT_SECONDS = 60.0
 """How long a rollback waits for calls that other threads or tasks have under way; after that they are in doubt."""
 POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Pace:
     """How a rollback goes about it."""
 
     concurrency: int = 1
@@ -50,9 +53,9 @@ class Terms:
 class Brake:
     """Why no further undo may be begun: the time is up, one has failed, or somebody has pressed Ctrl-C."""
 
-    def __init__(self, terms: Terms) -> None:
-        self.terms = terms
-        self.until = None if terms.timeout is None else leases.now() + terms.timeout
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self.until = None if pace.timeout is None else leases.now() + pace.timeout
         self.pressed = False
         self.cut_short = False
         """Whether an undo was not begun as the time was up."""
@@ -66,7 +69,7 @@ class Brake:
             return f"{self.failed}; run the rollback again when that is settled"
         if self.until is not None and leases.now() >= self.until:
             self.cut_short = True
-            return f"the time limit of {self.terms.timeout:g} s was reached; run the rollback again to go on"
+            return f"the time limit of {self.pace.timeout:g} s was reached; run the rollback again to go on"
         return ""
 
     @contextmanager
@@ -105,7 +108,7 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
         upto = yield from wait_for_calls(session)
         yield from ask_whose(session)
         work = work_for(session, brake)
-        outcomes = yield from unwind(work, savepoints[to] if to else 0, upto, brake.terms.concurrency)
+        outcomes = yield from unwind(work, savepoints[to] if to else 0, upto, brake.pace.concurrency)
         report = Report(session.id, outcomes, to)
         if brake.pressed:
             left = sum("not tried" in result.detail for result in outcomes)
@@ -149,9 +152,14 @@ def work_for(session: Session, brake: Brake) -> Unwinding:
     """What the flows of rollback.py need to know of *session*."""
 
     def alarm(result: CallOutcome) -> None:
-        if brake.terms.on_failure == "stop" and not brake.failed:
+        if brake.pace.on_failure == "stop" and not brake.failed:
             brake.failed = f"call {result.seq} ({result.operation}) could not be taken back"
-        session.alarm(result)
+        if session.on_alert is None:
+            return
+        try:
+            session.on_alert(Alert(session.id, session.agent, session.intent, result))
+        except Exception:
+            log.exception("agentguard: the alert about call %s of session %s failed", result.seq, session.id)
 
     return Unwinding(
         session,

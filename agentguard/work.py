@@ -7,15 +7,19 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from agentguard.calls import Call, Json, NoUndo, Undo
 from agentguard.connector import Connector
 from agentguard.flow import Border, Flow
 from agentguard.ledger import Ledger
+from agentguard.ledger.people import Permit
 from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.operations import Operation
 from agentguard.redaction import Redactor
+
+if TYPE_CHECKING:
+    from agentguard.gatekeeping import Gatekeeper
 
 
 class Context(Protocol):
@@ -23,13 +27,18 @@ class Context(Protocol):
 
     id: str
     agent: str
+    user: str | None
     intent: str
     ledger: Ledger
     redactor: Redactor
+    gatekeeper: Gatekeeper
 
     @property
     def token(self) -> int:
         """By which this process may write for the session."""
+
+    def hold(self, call: CallRow, arguments: dict[str, Json], border: Border) -> CallRow:
+        """Put a call with *arguments* on record that is sent when the session completes."""
 
     def check_owner(self) -> None:
         """Raise SessionLost unless a send may start now for this session in this process."""
@@ -40,7 +49,7 @@ class Context(Protocol):
     def why(self) -> tuple[str | None, float | None]:
         """The agent's reason and confidence at this moment."""
 
-    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, border: Border) -> CallRow:
+    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, border: Border, permit: Permit) -> CallRow:
         """Put *call* on record before it is sent, and remember that it and its undos go through *border*."""
 
 
@@ -68,10 +77,14 @@ class Work:
     """The program's own name for the call."""
 
     @cached_property
+    def clean_arguments(self) -> Json:
+        """The caller's arguments with their secrets masked: the same in every process."""
+        return masked(self.context.redactor.clean(self.call.arguments))
+
+    @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical call, by which an equal one is known. Secrets are masked in it."""
-        clean = self.context.redactor.clean(self.call.arguments)
-        return digest(self.connector.name, self.border.base, self.operation.name, clean)
+        """SHA-256 of the canonical call, by which an equal one is known."""
+        return digest(self.connector.name, self.border.base, self.operation.name, self.clean_arguments)
 
     @property
     def connector(self) -> Connector:
@@ -79,7 +92,19 @@ class Work:
         return self.border.connector
 
 
+def masked(clean: Json) -> Json:
+    """*clean* with one placeholder for all secrets, so that the digest of a weak one cannot be guessed."""
+    if isinstance(clean, str):
+        return _PLACEHOLDER.sub("[redacted]", clean) if "[redacted " in clean else clean
+    if isinstance(clean, dict):
+        return {masked(name): masked(item) for name, item in clean.items()}
+    return [masked(item) for item in clean] if isinstance(clean, list) else clean
+
+
+_PLACEHOLDER = re.compile(r"\[redacted [0-9a-f]+…?\]")
+
+
 def digest(connector: str, base: str, operation: str, arguments: Json) -> str:
-    """SHA-256 of the canonical call. Secrets are masked, so that the digest of a weak one cannot be guessed."""
+    """SHA-256 of the canonical call."""
     text = json.dumps([connector, base, operation, arguments], sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(re.sub(r"\[redacted [0-9a-f]+…?\]", "[redacted]", text).encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from agentguard.calls import CallState, Json, Outcome
 from agentguard.errors import LedgerError
-from agentguard.ledger.people import People, Permit
+from agentguard.ledger.people import NO_PERMIT, People, Permit
 from agentguard.ledger.rows import CallRow, EventRow, SessionRow, SessionState, UndoRow
 
 DEFAULT = Path(".agentguard") / "ledger.db"
@@ -23,7 +23,7 @@ class Ledger(Protocol):
     """
 
     people: People
-    """Approvals, freezes and limits."""
+    """Approvals, freezes, limits, and what needs a person."""
 
     def start_session(self, session: SessionRow) -> None:
         """Put a new session on record. Raises SessionExists."""
@@ -53,12 +53,21 @@ class Ledger(Protocol):
     def unfinished(self) -> list[SessionRow]:
         """Return the sessions that are open or being rolled back, oldest first."""
 
-    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, permit: Permit = Permit()) -> CallRow:
+    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, permit: Permit = NO_PERMIT) -> CallRow:
         """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`.
 
         Raises SessionClosed where the session is not open any more, SessionLost where it has another owner, Frozen
         where somebody has stopped it, and LimitReached or ApprovalInvalid where *permit* does not do.
         """
+
+    def hold(self, call: CallRow) -> CallRow:
+        """Put a call on record that is sent when the session completes. Raises as `intend` does."""
+
+    def let_go(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
+        """Make a held call one that is about to be sent, with the undos known so far. Raises as `intend` does."""
+
+    def verified(self, call: CallRow, told: str) -> None:
+        """Write down what reading back after a call has shown: "ok", or what was different."""
 
     def refuse(self, call: CallRow) -> CallRow:
         """Put a call on record that was stopped and never sent."""
@@ -87,6 +96,9 @@ class Ledger(Protocol):
     def call(self, session: str, seq: int) -> CallRow:
         """Return one call of a session."""
 
+    def held(self, session: str) -> list[CallRow]:
+        """Return the calls of a session that wait for its completion, oldest first."""
+
     def named(self, session: str, once: str) -> list[CallRow]:
         """Return the calls of a session that the program has named *once*, oldest first."""
 
@@ -101,15 +113,6 @@ class Ledger(Protocol):
 
     def end_undo(self, undo: UndoRow, outcome: Outcome, detail: str, found: Json, token: int) -> None:
         """Write down what came of an undo."""
-
-    def for_people(self) -> tuple[list[CallRow], list[UndoRow]]:
-        """Return the calls in doubt and the undos that did not work, of all sessions; those that are closed as well."""
-
-    def decide(self, row: CallRow | UndoRow, resolution: Json) -> None:
-        """Put a person's decision about a call or an undo on record, with what it makes of the row's state."""
-
-    def conclude(self, session: str) -> None:
-        """Say of a session whose rollback had left something that everything is taken back now."""
 
     def note(self, session: str, kind: str, data: dict[str, Json], *, durable: bool = False) -> None:
         """Append an event that changes no row."""

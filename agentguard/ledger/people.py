@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import apsw
-import msgspec
 
 from agentguard.calls import Json
 from agentguard.errors import ApprovalInvalid, Frozen, LimitReached, NoSuchApproval
-from agentguard.ledger.columns import COLUMNS
+from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.database import Database
-from agentguard.ledger.rows import ApprovalRow, ApprovalState, CallRow, FreezeRow
-from agentguard.ledger.statements import put_event
+from agentguard.ledger.reading import rows
+from agentguard.ledger.rows import ApprovalRow, CallRow, FreezeRow, SessionState, UndoRow
+from agentguard.ledger.statements import change_undo, put_event
 
 EVERYTHING = "*"
 """The scope of a freeze of all sessions."""
@@ -44,6 +44,9 @@ class Permit:
     digest: str = ""
     """Of the exact call, as its approval has it."""
     charges: Sequence[Charge] = ()
+
+
+NO_PERMIT = Permit()
 
 
 class People:
@@ -82,15 +85,16 @@ class People:
         """Return one request. Raises NoSuchApproval."""
         found = self._database.read(lambda db: _approval(db, "WHERE id = ?", (name,)))
         if found is None:
-            raise NoSuchApproval(f"there is no request {name!r}. Nothing was decided. `agentguard approvals` lists them.")
+            raise NoSuchApproval(
+                f"there is no request {name!r}. Nothing was decided. `agentguard approvals` lists them."
+            )
         return found
 
     def approvals(self, *, session: str | None = None, pending: bool = False) -> list[ApprovalRow]:
         """Return the requests, oldest first: of one session or all, those that wait or all."""
-        columns = COLUMNS[ApprovalRow]
         where = "WHERE state = 'pending'" if pending else "WHERE true"
-        query = f"SELECT {columns.names} FROM approval {where} AND session = coalesce(?, session) ORDER BY requested_at"  # noqa: S608 - no value is in the text
-        return [columns.load(row) for row in self._database.read(lambda db: db.execute(query, (session,)).fetchall())]
+        query = f"{where} AND session = coalesce(?, session) ORDER BY requested_at"
+        return rows(self._database, ApprovalRow, query, session)
 
     def decide(self, decision: ApprovalRow) -> None:
         """Put a decision on record. Raises ApprovalInvalid where the request does not wait for one any more."""
@@ -120,6 +124,51 @@ class People:
 
         self._database.write("approval", job, durable=True)
 
+    # What needs a person
+
+    def open_items(self) -> tuple[list[CallRow], list[UndoRow]]:
+        """Return the calls in doubt or not as sent, and the undos that did not work, of all sessions.
+
+        Those that a person has closed are among them.
+        """
+        doubtful = rows(self._database, CallRow, "WHERE state IN ('intent', 'in_doubt') ORDER BY session, seq")
+        differing = rows(
+            self._database, CallRow, "WHERE verified IS NOT NULL AND verified <> 'ok' ORDER BY session, seq"
+        )
+        undos = rows(
+            self._database, UndoRow, "WHERE outcome IN ('conflict', 'in_doubt', 'failed') ORDER BY session, seq, n"
+        )
+        return doubtful + differing, undos
+
+    def resolve(self, row: CallRow | UndoRow, resolution: Json) -> None:
+        """Put a person's decision about a call or an undo on record, with what it makes of the row's state."""
+
+        def job(db: apsw.Connection) -> None:
+            if isinstance(row, CallRow):
+                db.execute(
+                    "UPDATE call SET state = ?, error = ?, verified = ?, resolution = ? WHERE session = ? AND seq = ?",
+                    (row.state, row.error, row.verified, dumps(resolution), row.session, row.seq),
+                )
+                put_event(db, row.session, "resolved", resolution, row.seq)
+                return
+            change_undo(db, row, row.state, row.outcome, row.detail, row.found)
+            db.execute(
+                "UPDATE undo SET resolution = ? WHERE session = ? AND seq = ? AND n = ?",
+                (dumps(resolution), row.session, row.seq, row.n),
+            )
+            put_event(db, row.session, "resolved", resolution, row.seq, row.n)
+
+        self._database.write("decision", job, durable=True)
+
+    def conclude(self, session: str) -> None:
+        """Say of a session whose rollback had left something that everything is taken back now."""
+
+        def job(db: apsw.Connection) -> None:
+            db.execute("UPDATE session SET state = 'rolled_back' WHERE id = ? AND state = 'partial'", (session,))
+            put_event(db, session, f"session {SessionState.ROLLED_BACK}", {"cause": "its last open item is settled"})
+
+        self._database.write("end", job, durable=True)
+
     # Freezing
 
     def freeze(self, scope: str, by: str, why: str) -> None:
@@ -148,9 +197,7 @@ class People:
 
     def freezes(self) -> list[FreezeRow]:
         """Return what is frozen."""
-        columns = COLUMNS[FreezeRow]
-        query = f"SELECT {columns.names} FROM freeze ORDER BY at"  # noqa: S608 - no value is in the text
-        return [columns.load(row) for row in self._database.read(lambda db: db.execute(query).fetchall())]
+        return rows(self._database, FreezeRow, "ORDER BY at")
 
     def check_frozen(self, session: str) -> None:
         """Raise Frozen where *session* is."""
@@ -170,8 +217,8 @@ def check_frozen(db: apsw.Connection, session: str) -> None:
         what = "everything is" if found[0] == EVERYTHING else f"session {session} is"
         thaw = "--all" if found[0] == EVERYTHING else session
         raise Frozen(
-            f"{what} frozen, by {found[1]}: {found[2] or 'no reason given'}. Nothing was sent. It goes on when somebody "
-            f"runs `agentguard thaw {thaw}`."
+            f"{what} frozen, by {found[1]}: {found[2] or 'no reason given'}. Nothing was sent. It goes on when "
+            f"somebody runs `agentguard thaw {thaw}`."
         )
 
 
@@ -213,8 +260,8 @@ def consume(db: apsw.Connection, call: CallRow, digest: str) -> None:
     )
     if db.changes() != 1:
         raise ApprovalInvalid(
-            f"the approval {call.approval} is not one for this call any more: it was used, has expired, or is for another "
-            "call. Nothing was sent. Ask again."
+            f"the approval {call.approval} is not one for this call any more: it was used, has expired, or is for "
+            "another call. Nothing was sent. Ask again."
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import apsw
 import msgspec
@@ -21,9 +21,11 @@ from agentguard.calls import CallState, Json, Outcome
 from agentguard.errors import LedgerError, NoSuchSession, SessionBusy, SessionClosed, SessionExists, SessionLost
 from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.database import Database
-from agentguard.ledger.people import People, Permit, check_frozen, consume, give_back, take
+from agentguard.ledger.people import NO_PERMIT, People, Permit, check_frozen, consume, give_back, take
+from agentguard.ledger.reading import rows
 from agentguard.ledger.rows import CallRow, EventRow, SessionRow, SessionState, UndoRow, UndoState
 from agentguard.ledger.statements import (
+    change_undo,
     check_name,
     insert,
     key_of,
@@ -34,9 +36,6 @@ from agentguard.ledger.statements import (
     what_came,
     what_was_asked,
 )
-
-NOTHING = Permit()
-Row = TypeVar("Row", SessionRow, CallRow, UndoRow, EventRow)
 
 
 class SqliteLedger:
@@ -66,17 +65,6 @@ class SqliteLedger:
             if self._open.get(self.path) is self:
                 del self._open[self.path]
             self._database.close()
-
-    def _rows(self, kind: type[Row], query: str, *values: Any) -> list[Row]:
-        columns = COLUMNS[kind]
-        sql = f"SELECT {columns.names} FROM {columns.table} {query}"  # noqa: S608 - no value is in the text
-        try:
-            return [columns.load(row) for row in self._database.read(lambda db: db.execute(sql, values).fetchall())]
-        except ValueError as error:
-            raise LedgerError(
-                f"the ledger at {self.path} holds a {columns.table} that this version of agentguard cannot read "
-                f"({error}). Nothing was sent. Use the version that wrote it, or a newer one."
-            ) from error
 
     # Sessions
 
@@ -170,22 +158,22 @@ class SqliteLedger:
 
     def session(self, session: str) -> SessionRow:
         """Return one session. Raises NoSuchSession."""
-        found = self._rows(SessionRow, "WHERE id = ?", session)
+        found = rows(self._database, SessionRow, "WHERE id = ?", session)
         if not found:
             raise NoSuchSession(f"there is no session {session!r} in {self.path}. `agentguard sessions` lists them.")
         return found[0]
 
     def sessions(self, limit: int = 100) -> list[SessionRow]:
         """Return the newest sessions, newest first."""
-        return self._rows(SessionRow, "ORDER BY id DESC LIMIT ?", limit)
+        return rows(self._database, SessionRow, "ORDER BY id DESC LIMIT ?", limit)
 
     def unfinished(self) -> list[SessionRow]:
         """Return the sessions that are open or being rolled back, oldest first."""
-        return self._rows(SessionRow, "WHERE state IN ('open', 'rolling_back') ORDER BY started_at")
+        return rows(self._database, SessionRow, "WHERE state IN ('open', 'rolling_back') ORDER BY started_at")
 
     # Calls
 
-    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, permit: Permit = NOTHING) -> CallRow:
+    def intend(self, call: CallRow, undos: list[UndoRow], keyed: bool, permit: Permit = NO_PERMIT) -> CallRow:
         """Put a call on record before it is sent, with the undos known so far; return it with `seq` and `key`.
 
         *permit* is used up in the same transaction. Raises SessionClosed, SessionLost, Frozen, LimitReached and
@@ -193,18 +181,9 @@ class SqliteLedger:
         """
 
         def job(db: apsw.Connection) -> CallRow:
-            # Another process may have rolled the session back since; what comes after that would be left standing.
-            state, token = state_and_token(db, call.session)
-            if state is not SessionState.OPEN:
-                raise SessionClosed(
-                    f"session {call.session} is {state.replace('_', ' ')}, in this process or by another one, "
-                    "and takes no more calls. Nothing was sent. Start a new session and wrap the plain client for it."
-                )
-            if token != call.token:
-                raise SessionLost(lost(call.session))
+            self._check_open(db, call)
             if call.once:
                 check_name(db, call)
-            check_frozen(db, call.session)
             ordinal, key = key_of(db, call) if keyed else (0, call.key)
             row = msgspec.structs.replace(call, seq=next_seq(db, call.session), ordinal=ordinal, key=key)
             consume(db, row, permit.digest)
@@ -216,6 +195,58 @@ class SqliteLedger:
             return row
 
         return self._database.write("intent", job, durable=True)
+
+    def hold(self, call: CallRow) -> CallRow:
+        """Put a call on record that is sent when the session completes. Raises as `intend` does."""
+
+        def job(db: apsw.Connection) -> CallRow:
+            self._check_open(db, call)
+            row = msgspec.structs.replace(call, seq=next_seq(db, call.session), state=CallState.HELD)
+            insert(db, row)
+            sealed = {"operation": row.operation, "reason": row.reason, "row": what_was_asked(row)}
+            put_event(db, row.session, "held", sealed, row.seq)
+            return row
+
+        return self._database.write("hold", job, durable=True)
+
+    def let_go(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
+        """Make a held call one that is about to be sent, with the undos known so far. Raises as `intend` does."""
+
+        def job(db: apsw.Connection) -> CallRow:
+            self._check_open(db, call)
+            ordinal, key = key_of(db, call) if keyed else (0, call.key)
+            row = msgspec.structs.replace(call, state=CallState.INTENT, ordinal=ordinal, key=key)
+            db.execute(
+                "UPDATE call SET state = 'intent', ordinal = ?, key = ?, token = ? WHERE session = ? AND seq = ?",
+                (ordinal, key, row.token, row.session, row.seq),
+            )
+            put_undos(db, row, undos)
+            put_event(db, row.session, "intent", {"operation": row.operation}, row.seq)
+            return row
+
+        return self._database.write("intent", job, durable=True)
+
+    def verified(self, call: CallRow, told: str) -> None:
+        """Write down what reading back after a call has shown: "ok", or what was different."""
+
+        def job(db: apsw.Connection) -> None:
+            db.execute("UPDATE call SET verified = ? WHERE session = ? AND seq = ?", (told, call.session, call.seq))
+            put_event(db, call.session, "verified", {"told": told}, call.seq)
+
+        self._database.write("verified", job)
+
+    def _check_open(self, db: apsw.Connection, call: CallRow) -> None:
+        """Raise SessionClosed, SessionLost or Frozen unless *call* may be made."""
+        # Another process may have rolled the session back since; what comes after that would be left standing.
+        state, token = state_and_token(db, call.session)
+        if state is not SessionState.OPEN:
+            raise SessionClosed(
+                f"session {call.session} is {state.replace('_', ' ')}, in this process or by another one, "
+                "and takes no more calls. Nothing was sent. Start a new session and wrap the plain client for it."
+            )
+        if token != call.token:
+            raise SessionLost(lost(call.session))
+        check_frozen(db, call.session)
 
     def refuse(self, call: CallRow) -> CallRow:
         """Put a call on record that was stopped and never sent."""
@@ -279,15 +310,19 @@ class SqliteLedger:
 
     def calls(self, session: str) -> list[CallRow]:
         """Return the calls of a session, oldest first."""
-        return self._rows(CallRow, "WHERE session = ? ORDER BY seq", session)
+        return rows(self._database, CallRow, "WHERE session = ? ORDER BY seq", session)
 
     def call(self, session: str, seq: int) -> CallRow:
         """Return one call of a session."""
-        return self._rows(CallRow, "WHERE session = ? AND seq = ?", session, seq)[0]
+        return rows(self._database, CallRow, "WHERE session = ? AND seq = ?", session, seq)[0]
+
+    def held(self, session: str) -> list[CallRow]:
+        """Return the calls of a session that wait for its completion, oldest first."""
+        return rows(self._database, CallRow, "WHERE session = ? AND state = 'held' ORDER BY seq", session)
 
     def named(self, session: str, once: str) -> list[CallRow]:
         """Return the calls of a session that the program has named *once*, oldest first."""
-        return self._rows(CallRow, "WHERE session = ? AND once = ? ORDER BY seq", session, once)
+        return rows(self._database, CallRow, "WHERE session = ? AND once = ? ORDER BY seq", session, once)
 
     def last(self, session: str) -> int:
         """Return the number of the newest call of a session, 0 where there is none."""
@@ -295,7 +330,7 @@ class SqliteLedger:
 
     def undos(self, session: str) -> list[UndoRow]:
         """Return the undos of a session, by call and then in the order in which they were registered."""
-        return self._rows(UndoRow, "WHERE session = ? ORDER BY seq, n", session)
+        return rows(self._database, UndoRow, "WHERE session = ? ORDER BY seq, n", session)
 
     # Undos
 
@@ -305,7 +340,7 @@ class SqliteLedger:
         def job(db: apsw.Connection) -> None:
             if state_and_token(db, undo.session)[1] != token:
                 raise SessionLost(lost(undo.session))
-            _change_undo(db, undo, UndoState.SENDING, None, "", None)
+            change_undo(db, undo, UndoState.SENDING, None, "", None)
             put_event(db, undo.session, "undo intent", {"operation": undo.name}, undo.seq, undo.n)
 
         self._database.write("undo_intent", job, durable=True)
@@ -317,48 +352,10 @@ class SqliteLedger:
             if state_and_token(db, undo.session)[1] != token:
                 put_event(db, undo.session, "late undo", {"outcome": outcome, "detail": detail}, undo.seq, undo.n)
                 return
-            _change_undo(db, undo, UndoState.DONE, outcome, detail, found)
+            change_undo(db, undo, UndoState.DONE, outcome, detail, found)
             put_event(db, undo.session, f"undo {outcome}", {"detail": detail}, undo.seq, undo.n)
 
         self._database.write("undo_result", job)
-
-    # What people decide
-
-    def for_people(self) -> tuple[list[CallRow], list[UndoRow]]:
-        """Return the calls in doubt and the undos that did not work, of all sessions; those that are closed as well."""
-        calls = self._rows(CallRow, "WHERE state IN ('intent', 'in_doubt') ORDER BY session, seq")
-        undos = self._rows(UndoRow, "WHERE outcome IN ('conflict', 'in_doubt', 'failed') ORDER BY session, seq, n")
-        return calls, undos
-
-    def decide(self, row: CallRow | UndoRow, resolution: Json) -> None:
-        """Put a person's decision about a call or an undo on record, with what it makes of the row's state."""
-
-        def job(db: apsw.Connection) -> None:
-            where = (row.session, row.seq)
-            if isinstance(row, CallRow):
-                db.execute(
-                    "UPDATE call SET state = ?, error = ?, resolution = ? WHERE session = ? AND seq = ?",
-                    (row.state, row.error, dumps(resolution), *where),
-                )
-                put_event(db, row.session, "resolved", resolution, row.seq)
-                return
-            _change_undo(db, row, row.state, row.outcome, row.detail, row.found)
-            db.execute(
-                "UPDATE undo SET resolution = ? WHERE session = ? AND seq = ? AND n = ?",
-                (dumps(resolution), *where, row.n),
-            )
-            put_event(db, row.session, "resolved", resolution, row.seq, row.n)
-
-        self._database.write("decision", job, durable=True)
-
-    def conclude(self, session: str) -> None:
-        """Say of a session whose rollback had left something that everything is taken back now."""
-
-        def job(db: apsw.Connection) -> None:
-            db.execute("UPDATE session SET state = 'rolled_back' WHERE id = ? AND state = 'partial'", (session,))
-            put_event(db, session, f"session {SessionState.ROLLED_BACK}", {"cause": "its last open item is settled"})
-
-        self._database.write("end", job, durable=True)
 
     # Events
 
@@ -368,7 +365,9 @@ class SqliteLedger:
 
     def events(self, session: str, kind: str | None = None) -> list[EventRow]:
         """Return the events of a session in order, those of one *kind* or all."""
-        return self._rows(EventRow, "WHERE session = ? AND kind = coalesce(?, kind) ORDER BY id", session, kind)
+        return rows(
+            self._database, EventRow, "WHERE session = ? AND kind = coalesce(?, kind) ORDER BY id", session, kind
+        )
 
 
 def lost(session: str) -> str:
@@ -376,16 +375,6 @@ def lost(session: str) -> str:
     return (
         f"session {session} was taken over by another process. Nothing was sent. Start a new session, or see what "
         f"became of this one with `agentguard show {session}`."
-    )
-
-
-def _change_undo(
-    db: apsw.Connection, undo: UndoRow, state: UndoState, outcome: Outcome | None, detail: str, found: Json
-) -> None:
-    db.execute(
-        "UPDATE undo SET state = ?, attempt = ?, outcome = ?, detail = ?, found = ?, updated_at = ? "
-        "WHERE session = ? AND seq = ? AND n = ?",
-        (state, undo.attempt, outcome, detail, dumps(found), time.time(), undo.session, undo.seq, undo.n),
     )
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import apsw
 import msgspec
 
-from agentguard.calls import Json
+from agentguard.calls import Json, Outcome
 from agentguard.errors import InDoubt, LedgerError, NoSuchSession
 from agentguard.ledger.chain import FIRST, digest_of, hash_of, new_salt
 from agentguard.ledger.columns import COLUMNS, dumps
-from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow
+from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow, UndoState
 
 KEYS_LAST = 23 * 3600.0
 """Seconds in which a service surely knows an idempotency key still: Stripe keeps them for at least 24 hours
@@ -97,6 +97,17 @@ def put_undos(db: apsw.Connection, call: CallRow, undos: list[UndoRow]) -> None:
     """Insert the undos of *call*."""
     for n, row in enumerate(undos, 1):
         insert(db, msgspec.structs.replace(row, seq=call.seq, n=n))
+
+
+def change_undo(
+    db: apsw.Connection, undo: UndoRow, state: UndoState, outcome: Outcome | None, detail: str, found: Json
+) -> None:
+    """Change where an undo stands."""
+    db.execute(
+        "UPDATE undo SET state = ?, attempt = ?, outcome = ?, detail = ?, found = ?, updated_at = ? "
+        "WHERE session = ? AND seq = ? AND n = ?",
+        (state, undo.attempt, outcome, detail, dumps(found), time.time(), undo.session, undo.seq, undo.n),
+    )
 
 
 def put_event(

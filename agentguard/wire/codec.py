@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from agentguard.calls import Answer, Certainty, Effect, Json, Risk
 from agentguard.operations import Operation, OperationTable
-from agentguard.wire.http import Outgoing, Request, Response, pairs_to_dict
+from agentguard.wire.http import Headers, Outgoing, Request, Response, pairs_to_dict
 
+HELD_HEADER = "x-agentguard-held"
 BODY = "$body"
 """The argument that holds a body which is not a JSON object, or whose names collide with those in the path."""
 
@@ -74,6 +75,15 @@ class RestCodec:
     def separate(self, request: Request, response: Response, count: int) -> list[Response | None]:
         """The answer to each of the *count* parts of the batch *request*, in their order; None where there is none."""
         raise NotImplementedError
+
+    def held(self, operation: Operation, arguments: dict[str, Json], name: str) -> Response:
+        """An answer for a call that is held until the session completes, which the SDK takes for one of the service.
+
+        *name* stands for the id of what was not made yet.
+        """
+        body = {**arguments, "id": name, "held": True}
+        headers = Headers({"content-type": "application/json; charset=utf-8", HELD_HEADER: name})
+        return Response(200, headers, json.dumps(body).encode())
 
     def compose(self, request: Request, responses: list[Response]) -> Response:
         """The answer to the batch *request* that has *responses* for its parts, in their order."""
