@@ -160,7 +160,8 @@ def _register(name: str, function: Callable[..., Any], *, reads: bool) -> None:
         )
     _functions[name] = function
     effect = Effect.READ if reads else None
-    actions.table.by_name[name] = Operation(name, "CALL", name, effect)
+    # The risk of an action stands in its declaration; its undo is what the same author has declared to be safe.
+    actions.table.by_name[name] = Operation(name, "CALL", name, effect, Risk.LOW)
 
 
 def _session(name: str) -> Session:

@@ -13,13 +13,15 @@ from agentguard.report import Card
 _one_at_a_time = threading.Lock()
 
 
-def resolve_approver(approver: Approver | Literal["terminal"] | None) -> Approver | None:
+def resolve_approver(approver: Approver | Literal["terminal", "wait", "later"] | None) -> Approver | None:
     """Return the function that is asked."""
     if approver is None or callable(approver):
         return approver
     if approver == "terminal":
         return ask_on_terminal
-    raise UsageError(f'approver is a function of a card, "terminal" or None, not {approver!r}. Nothing was started.')
+    raise UsageError(
+        f'approver is a function of a card, "terminal", "wait", "later" or None, not {approver!r}. Nothing was started.'
+    )
 
 
 def ask_on_terminal(card: Card) -> bool | None:

@@ -27,7 +27,7 @@ from agentguard.errors import (
 from agentguard.flow import Ask, Commit, Flow, Pause
 from agentguard.ledger.rows import ApprovalRow, ApprovalState, CallRow
 from agentguard.report import Card
-from agentguard.work import Work
+from agentguard.work import Context
 
 POLL_SECONDS = 0.25
 EXPIRES_AFTER = 3600.0
@@ -51,18 +51,18 @@ def approval_digest(row: CallRow, arguments: Json, policy: str) -> str:
     return hashlib.sha256(json.dumps(call, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
 
-def obtain(work: Work, row: CallRow, card: Card, digest: str, policy: str) -> Flow[str | None]:
+def obtain(context: Context, row: CallRow, card: Card, digest: str, policy: str) -> Flow[str | None]:
     """Have a person agree; return the approval's name, None where a function of the program or the terminal said yes.
 
     Raises ApprovalDenied, ApprovalExpired, ApprovalPending and ApprovalRequired: whatever is not a clear yes.
     """
-    context, people = work.context, work.context.ledger.people
+    people = context.ledger.people
     known = [
         a for a in people.approvals(session=context.id) if a.digest == digest and a.state is ApprovalState.APPROVED
     ]
     for approval in known:
         if approval.expires_at > time.time():
-            check(work, approval, digest)
+            check(context, approval, digest)
             return approval.id
     if context.gatekeeper.asks is None:
         yield from asked_here(row, card)
@@ -103,7 +103,7 @@ def obtain(work: Work, row: CallRow, card: Card, digest: str, policy: str) -> Fl
             + ". Nothing was "
             "sent."
         )
-    check(work, request, digest)
+    check(context, request, digest)
     return request.id
 
 
@@ -129,9 +129,9 @@ def asked_here(row: CallRow, card: Card) -> Flow[None]:
         raise ApprovalDenied(f"{what} was not approved. Nothing was sent.")
 
 
-def check(work: Work, approval: ApprovalRow, digest: str) -> None:
+def check(context: Context, approval: ApprovalRow, digest: str) -> None:
     """Raise ApprovalInvalid unless *approval* is a decision that counts, for this call, by somebody who may make it."""
-    context, terms = work.context, work.context.gatekeeper.terms
+    terms = context.gatekeeper.terms
     wrong = ""
     if approval.state is not ApprovalState.APPROVED:
         wrong = f"it is {approval.state}"

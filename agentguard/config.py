@@ -30,7 +30,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -38,6 +38,9 @@ from agentguard.connector import Connector
 from agentguard.errors import ConfigError
 from agentguard.ledger import DEFAULT
 from agentguard.registry import connector, connector_names
+
+if TYPE_CHECKING:
+    from agentguard.asking import Terms
 
 NAME = "agentguard.toml"
 
@@ -51,6 +54,12 @@ class _Recovery(msgspec.Struct, forbid_unknown_fields=True):
     send_deadline: str | float | None = None
 
 
+class _Approvals(msgspec.Struct, forbid_unknown_fields=True):
+    expires: str | float | None = None
+    keys: dict[str, str] = {}
+    must_differ: bool = True
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     ledger: str | None = None
     clients: dict[str, str] = {}
@@ -61,7 +70,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     policy: dict[str, Any] = {}
     unwind: dict[str, Any] = {}
     audit: dict[str, Any] = {}
-    approvals: dict[str, Any] = {}
+    approvals: _Approvals = msgspec.field(default_factory=_Approvals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,9 @@ class Config:
     modules: list[str] = field(default_factory=list)
     recovery: dict[str, float] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    approvals: _Approvals = field(default_factory=_Approvals)
+    has_policy: bool = False
+    """Whether the file has a policy as well (see policy/)."""
 
 
 def load_config() -> Config:
@@ -93,12 +105,22 @@ def load_config() -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {_place(str(error))}. Nothing was started. Correct the file.") from error
     recovery = {
-        name: _duration(f"{path}: [recovery] {name}", given)
+        name: duration(f"{path}: [recovery] {name}", given)
         for name in read.recovery.__struct_fields__
         if (given := getattr(read.recovery, name)) is not None
     }
-    ledger = _below(path.parent, read.ledger)
-    return Config(path, ledger, read.clients, read.connectors, read.actions.modules, recovery, read.marks)
+    ledger, has_policy = _below(path.parent, read.ledger), bool(read.policy or read.unwind or read.audit)
+    return Config(
+        path,
+        ledger,
+        read.clients,
+        read.connectors,
+        read.actions.modules,
+        recovery,
+        read.marks,
+        read.approvals,
+        has_policy,
+    )
 
 
 def ledger_location(explicit: str | Path | None = None) -> str | Path:
@@ -110,11 +132,11 @@ def seconds(variable: str, name: str, usual: float) -> float:
     """A duration: of the environment *variable*, else of `[recovery]` in agentguard.toml, else the usual one."""
     given = os.environ.get(variable)
     if given:
-        return _duration(variable, given)
+        return duration(variable, given)
     return load_config().recovery.get(name, usual)
 
 
-def _duration(place: str, given: str | float) -> float:
+def duration(place: str, given: str | float) -> float:
     """Seconds, or a number with a unit: 30, "30s", "5m", "2h", "1d"."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(given))
     if not found or float(found[1]) <= 0:
@@ -122,6 +144,16 @@ def _duration(place: str, given: str | float) -> float:
             f'{place} is {given!r}, which is no duration. Nothing was started. Give seconds, or "30s", "5m", "2h".'
         )
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+
+
+def approval_terms() -> Terms:
+    """Who may approve, as `[approvals]` in agentguard.toml says."""
+    from agentguard.asking import EXPIRES_AFTER, Terms
+
+    config = load_config()
+    given = config.approvals
+    expires = duration(f"{config.path}: [approvals] expires", given.expires) if given.expires else EXPIRES_AFTER
+    return Terms(expires, dict(given.keys), given.must_differ)
 
 
 def client_for(name: str) -> Any:
@@ -258,7 +290,7 @@ def _place(message: str) -> str:
     what, path = found[1], (found[2] or "$").removeprefix("$").removeprefix(".")
     unknown = re.search(r"unknown field `(.+)`", what)
     if unknown:
-        table = {"actions": _Actions, "recovery": _Recovery}.get(path, _File)
+        table = {"actions": _Actions, "recovery": _Recovery, "approvals": _Approvals}.get(path, _File)
         known = table.__struct_fields__
         what = f"there is no key {unknown[1]!r}; there are {', '.join(known)}"
     found_table = re.match(r"(clients|connectors|actions|recovery|marks|policy|unwind|audit|approvals)\b\.?(.*)", path)

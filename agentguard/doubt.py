@@ -58,6 +58,8 @@ class Unwinding:
     """Why no further undo may be begun; empty where there is no reason."""
     alarm: Callable[[CallOutcome], None] = lambda _result: None
     """Called with every call that is not taken back."""
+    agreed: bool = False
+    """Whether a person has agreed to every undo, as one does who runs a rollback from a shell."""
     force: bool = False
     """Whether a person has decided that what somebody else changed since may be overwritten."""
 

@@ -207,7 +207,7 @@ def gate(work: Work, row: CallRow) -> Flow[Ruling]:
         )
     if ruling.verdict is Verdict.ASK:
         digest = exact_digest(work, row, ruling)
-        row.approval = yield from obtain(work, row, card_of(work, row), digest, ruling.policy)
+        row.approval = yield from obtain(work.context, row, card_of(work, row), digest, ruling.policy)
     return ruling
 
 

@@ -7,6 +7,7 @@ AgentguardError
 │   ├── SessionClosed          the session no longer takes calls
 │   ├── SessionBusy            the session belongs to another process, which lives
 │   ├── WrongSession           the client was wrapped for another session
+│   ├── PlanChanged            a rollback would not do what the plan says that it was given
 │   ├── KeyReused              a name given with `once` is that of a different call
 │   └── HandlerError           a connector's handler breaks the rules; names its file and line
 ├── ConfigError                agentguard.toml cannot be used
@@ -66,6 +67,10 @@ class SessionClosed(UsageError):
 
 class SessionBusy(UsageError):
     """The session belongs to another process, which lives. Nothing was done."""
+
+
+class PlanChanged(UsageError):
+    """A rollback would not do what the plan says that it was given. Nothing was taken back."""
 
 
 class KeyReused(UsageError):

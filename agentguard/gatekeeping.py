@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from agentguard.flow import Approver
 from agentguard.rulings import Ruling, by_risk
 
 if TYPE_CHECKING:
     from agentguard.asking import Terms
+    from agentguard.connector import Connector
     from agentguard.ledger.rows import CallRow
     from agentguard.policy import Policy
-    from agentguard.work import Work
+    from agentguard.work import Context, Work
 
 Asks = Literal["wait", "later"]
 
@@ -29,7 +32,30 @@ class Gatekeeper:
         """Decide what happens to a call before it is sent, and what it takes from limits."""
         if self.policy is None:
             return by_risk(row.risk)
-        return self._by_policy(self.policy, work, row)
+        from agentguard.judging import by_policy
 
-    def _by_policy(self, policy: Policy, work: Work, row: CallRow) -> Ruling:
-        raise NotImplementedError
+        return by_policy(self.policy, work, row)
+
+    def judge_undo(self, context: Context, connector: Connector, row: CallRow) -> Ruling:
+        """The same for an undo."""
+        if self.policy is None:
+            return by_risk(row.risk)
+        from agentguard.judging import undo_by_policy
+
+        return undo_by_policy(self.policy, context, connector, row)
+
+
+def gatekeeper_for(
+    policy: Policy | str | Path | None, approver: Approver | Literal["terminal", "wait", "later"] | None
+) -> Gatekeeper:
+    """What a new session lets pass. Raises ConfigError where its policy cannot be used."""
+    from agentguard.config import approval_terms, load_config
+
+    if policy is None and load_config().has_policy:
+        policy = load_config().path
+    if isinstance(policy, str | Path):
+        from agentguard.policy import load_policy
+
+        policy = load_policy(policy)
+    asks: Asks | None = approver if approver == "wait" or approver == "later" else None
+    return Gatekeeper(policy, approval_terms(), asks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from agentguard import leases
 from agentguard.alerts import Alert
@@ -13,10 +13,14 @@ from agentguard.approvals import resolve_approver
 from agentguard.connector import Connector
 from agentguard.errors import SessionExists, UsageError
 from agentguard.flow import Approver
+from agentguard.gatekeeping import Gatekeeper, gatekeeper_for
 from agentguard.ledger import Ledger, locate
 from agentguard.ledger.rows import SessionRow, new_session_id
 from agentguard.redaction import Redactor
 from agentguard.session import Session
+
+if TYPE_CHECKING:
+    from agentguard.policy import Policy
 
 T = TypeVar("T")
 
@@ -32,14 +36,20 @@ def session(
     on_error: Literal["rollback", "leave"] = "rollback",
     on_crash: Literal["rollback", "resume", "leave"] | None = None,
     on_alert: Callable[[Alert], object] | None = None,
-    approver: Approver | Literal["terminal"] | None = None,
+    approver: Approver | Literal["terminal", "wait", "later"] | None = None,
+    policy: Policy | str | Path | None = None,
 ) -> Session:
     """Start a session: *agent* is who works, *intent* is what for, in words that a person will read.
 
     Use it with `with` or `async with`. Leaving the block normally completes the session; an exception rolls it back
     (unless *on_error* is "leave") and is raised again with the report as a note. *ledger* is a path or URL, by default
-    that of AGENTGUARD_LEDGER, agentguard.toml or `.agentguard/ledger.db`. *approver* is asked about calls of high or
-    critical risk: a function of a `Card` that returns True or False, or "terminal"; without one they are stopped.
+    that of AGENTGUARD_LEDGER, agentguard.toml or `.agentguard/ledger.db`.
+
+    *policy* says which calls go, which a person is asked about, which are held and which refused: a `Policy`, the path
+    of a file, or by default what agentguard.toml says; where that says nothing, calls of high or critical risk ask.
+    *approver* is who is asked: a function of a `Card` that returns True or False, "terminal", "wait" (a request in the
+    ledger, for `agentguard approve`, and the call waits for the decision) or "later" (the same, and the call raises
+    ApprovalPending; make it again when it is approved). Without one such calls are stopped.
 
     *on_crash* says what `agentguard recover` does when this process is gone: take the session back (the default), keep
     it for a process that resumes it, or leave it to a person. *on_alert* is called with an `Alert` for every call that
@@ -53,7 +63,8 @@ def session(
         raise UsageError(f'on_error is "rollback" or "leave", not {on_error!r}. Nothing was started.')
     if on_crash not in ("rollback", "resume", "leave", None):
         raise UsageError(f'on_crash is "rollback", "resume" or "leave", not {on_crash!r}. Nothing was started.')
-    redactor, asked = Redactor(), resolve_approver(approver)
+    redactor, gatekeeper = Redactor(), gatekeeper_for(policy, approver)
+    asked = None if gatekeeper.asks else resolve_approver(approver)
     seconds = leases.lease_seconds()
     row = SessionRow(
         id=id or new_session_id(),
@@ -72,8 +83,8 @@ def session(
     try:
         store.start_session(row)
     except SessionExists:
-        return _resume(row, store, asked, redactor, on_alert)
-    started = Session(row, store, approver=asked, redactor=redactor, on_alert=on_alert)
+        return _resume(row, store, asked, redactor, on_alert, gatekeeper)
+    started = Session(row, store, approver=asked, redactor=redactor, on_alert=on_alert, gatekeeper=gatekeeper)
     started.ownership.started(row, seconds)
     return started
 
@@ -84,6 +95,7 @@ def _resume(
     approver: Approver | None,
     redactor: Redactor,
     on_alert: Callable[[Alert], object] | None,
+    gatekeeper: Gatekeeper,
 ) -> Session:
     known = store.session(asked.id)
     if known.agent != asked.agent:
@@ -92,7 +104,7 @@ def _resume(
             "that agent, or leave id= out for a new name."
         )
     known.owner = asked.owner
-    resumed = Session(known, store, approver=approver, redactor=redactor, on_alert=on_alert)
+    resumed = Session(known, store, approver=approver, redactor=redactor, on_alert=on_alert, gatekeeper=gatekeeper)
     resumed.resume()
     return resumed
 

@@ -200,7 +200,7 @@ def _again(store: Ledger, item: Item, decision: Json, clients: Mapping[str, Any]
 
     store.note(item.session.id, "resolved", {"item": item.id, **decision}, durable=True)
     session = load(item.session.id, clients=clients, ledger=store)
-    session.undo(item.call.seq, force=force)
+    session.undo(item.call.seq, force=force, agreed=True)
     _conclude(store, item.session)
 
 

@@ -221,8 +221,7 @@ def take_back(
         if not undos:
             return outcome_of(call, *without_undo(border.connector, call))
         for undo in reversed(undos):
-            since, deleted = call.settled_at or call.created_at, call.seq in work.deleted
-            outcomes.append((yield from run_undo(work, border, undo, since, deleted)))
+            outcomes.append((yield from run_undo(work, border, call, undo, call.seq in work.deleted)))
     except SessionLost:
         raise
     except Exception as error:

@@ -34,6 +34,7 @@ from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow
 from agentguard.ledger.sqlite import lost
 from agentguard.outbox import check_can_be_held, not_sent, send_held
 from agentguard.owning import Ownership
+from agentguard.plan import RollbackPlan, plan_rollback
 from agentguard.redaction import Redactor
 from agentguard.replay import Memory, Once, once
 from agentguard.report import CallOutcome, Report
@@ -156,7 +157,7 @@ class Session:
         """The same for asynchronous programs."""
         if not self.is_open():
             return
-        failed = await arun(send_held(self))
+        failed = await arun(send_held(self), approver=self.approver)
         self._complete()
         if failed:
             raise not_sent(self.id, failed)
@@ -242,6 +243,8 @@ class Session:
         concurrency: int = 1,
         timeout: float | None = None,
         on_failure: Literal["continue", "stop"] = "continue",
+        plan: str | None = None,
+        agreed: bool = False,
     ) -> Report:
         """Take the session's calls back, newest first, or only those after the savepoint *to*.
 
@@ -251,8 +254,12 @@ class Session:
         Calls that have nothing to do with each other are taken back side by side, *concurrency* at a time. After
         *timeout* seconds no further undo is begun; nor after one that does not work, where *on_failure* is "stop". So
         does Ctrl-C, which raises RollbackStopped when the undo that is under way has ended.
+
+        With *plan*, the digest of a `RollbackPlan`, it does exactly that; raises PlanChanged, and does nothing, where
+        it would do something else by now. An undo of high risk asks, like any call, unless a person has *agreed* to all
+        of them.
         """
-        brake = Brake(Pace(concurrency, timeout, on_failure))
+        brake = Brake(Pace(concurrency, timeout, on_failure, agreed, plan))
         with brake.on_interrupt():
             return self.drive(lambda: take_back(self, to, cause, brake), "session.arollback()")
 
@@ -264,17 +271,28 @@ class Session:
         concurrency: int = 1,
         timeout: float | None = None,  # noqa: ASYNC109 - not of the coroutine: what was begun is brought to its end
         on_failure: Literal["continue", "stop"] = "continue",
+        plan: str | None = None,
+        agreed: bool = False,
     ) -> Report:
         """The same for asynchronous programs."""
-        return await arun(take_back(self, to, cause, Brake(Pace(concurrency, timeout, on_failure))))
+        brake = Brake(Pace(concurrency, timeout, on_failure, agreed, plan))
+        return await arun(take_back(self, to, cause, brake), approver=self.approver)
 
-    def undo(self, seq: int, *, force: bool = False) -> CallOutcome | None:
+    def plan(self, to: str | None = None) -> RollbackPlan:
+        """Say what a rollback would do. Reads from the services and sends nothing; give its `digest` to `rollback`."""
+        return self.drive(lambda: plan_rollback(self, to), "session.aplan()")
+
+    async def aplan(self, to: str | None = None) -> RollbackPlan:
+        """The same for asynchronous programs."""
+        return await arun(plan_rollback(self, to))
+
+    def undo(self, seq: int, *, force: bool = False, agreed: bool = False) -> CallOutcome | None:
         """Take one call back; None where there was nothing to take back.
 
         Raises UsageError where newer calls hang on it that are not taken back. *force* takes it back all the same, and
         also where somebody changed it since: what they wrote is lost.
         """
-        brake = Brake(Pace())
+        brake = Brake(Pace(agreed=agreed))
         return self.drive(lambda: take_back_one(self, seq, brake, force), "session.arollback()")
 
     def settle(self) -> list[CallRow]:
@@ -291,7 +309,7 @@ class Session:
     def drive(self, flow: Callable[[], Flow[T]], instead: str) -> T:
         """Run a flow of this session to its end, in an event loop of its own where its clients need one."""
         if all(border.sync for border in self.clients.all):
-            return run(flow())
+            return run(flow(), approver=self.approver)
         if loop_is_running():
             raise UsageError(
                 "this session has asynchronous clients and an event loop is running. Nothing was taken back. "
@@ -299,7 +317,7 @@ class Session:
             )
 
         async def driven() -> T:
-            return await arun(flow())
+            return await arun(flow(), approver=self.approver)
 
         return asyncio.run(driven())
 

@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agentguard.calls import ABSENT, Answer, Call, Certainty, Json, Outcome, Read, matches
+from agentguard.asking import approval_digest, obtain
+from agentguard.calls import ABSENT, Answer, Call, Certainty, Json, Outcome, Read, Risk, matches
 from agentguard.engine import Missing, Unreadable, look
-from agentguard.errors import AgentguardError, SessionLost
+from agentguard.errors import AgentguardError, Refused, SessionLost
 from agentguard.flow import Border, Commit, Flow, Pause, Perform
-from agentguard.ledger.rows import UndoRow, UndoState
+from agentguard.ledger.rows import CallRow, UndoRow, UndoState
 from agentguard.redaction import Unrevealable
+from agentguard.report import Card
+from agentguard.rulings import Verdict
+from agentguard.work import masked
 
 if TYPE_CHECKING:
     from agentguard.connector import Connector
@@ -35,13 +39,13 @@ def is_final(undo: UndoRow) -> bool:
 
 
 def run_undo(
-    work: Unwinding, border: Border, undo: UndoRow, since: float, deleted: bool = False
+    work: Unwinding, border: Border, call: CallRow, undo: UndoRow, deleted: bool = False
 ) -> Flow[tuple[Outcome, str]]:
     """Send one undo, once, if what it takes back is still as the call left it; say what was seen.
 
-    *since* is when the call was settled: what was changed a moment ago may not be seen yet. *deleted* says that the
-    session has deleted the thing itself.
+    What *call* changed a moment ago may not be seen yet. *deleted* says that the session has deleted the thing itself.
     """
+    since = call.settled_at or call.created_at
     if undo.outcome is not None and is_final(undo):
         return undo.outcome, undo.detail
     context, token = work.context, work.token
@@ -64,6 +68,7 @@ def run_undo(
         if verdict is not None and verdict[0] is Outcome.CONFLICT and work.force:
             verdict = None
         if verdict is None:
+            yield from may_be_sent(work, border, call, undo)
             yield Commit("undo_intent", lambda: ledger.begin_undo(undo, token))
             sending = True
             verdict, found = yield from send_undo(context, border, undo, arguments, back)
@@ -83,6 +88,62 @@ def run_undo(
     told = context.redactor.clean_text(detail)
     yield Commit("undo_result", lambda: ledger.end_undo(undo, outcome, told, shown, token))
     return outcome, told
+
+
+def may_be_sent(work: Unwinding, border: Border, call: CallRow, undo: UndoRow) -> Flow[None]:
+    """Ask about an undo that is of high risk itself, as about any call. Raises Blocked where it may not be sent."""
+    connector, context = border.connector, work.context
+    operation = connector.table.by_name.get(undo.name)
+    if operation is None:
+        return  # an action's own undo, which its author has declared
+    effect, _risk = connector.facts(operation, undo.arguments)
+    risk = risk_of_undo(connector, call, undo, blind=work.force)
+    row = CallRow(
+        session=undo.session,
+        connector=connector.name,
+        base=call.base,
+        name=undo.name,
+        target=f"the undo of call {undo.seq}, {call.operation} {call.target}",
+        arguments=undo.arguments,
+        effect=effect,
+        risk=risk,
+    )
+    ruling = context.gatekeeper.judge_undo(context, connector, row)
+    if ruling.verdict is Verdict.REFUSE:
+        raise Refused(f"{row.operation} is not allowed by {ruling.rule}: {ruling.reason}. The undo was not sent")
+    if ruling.verdict is Verdict.ALLOW or work.agreed:
+        return
+    guarded = connector.guarded.get(undo.name)
+    card = Card(
+        operation=row.operation,
+        target=row.target,
+        account=row.base,
+        arguments=undo.arguments,
+        effect=effect,
+        risk=risk,
+        summary=f"takes back what call {undo.seq} did" + (f": {guarded.summary}" if guarded else ""),
+        before=[undo.left],
+        undo="none: it is an undo itself",
+        agent=context.agent,
+        intent=context.intent,
+    )
+    digest = approval_digest(row, [undo.session, undo.seq, undo.n, masked(undo.arguments)], ruling.policy)
+    approval = yield from obtain(context, row, card, digest, ruling.policy)
+    if approval is not None:
+        yield Commit("approval", lambda: context.ledger.people.use(approval, undo, digest))
+
+
+def risk_of_undo(connector: Connector, call: CallRow, undo: UndoRow, *, blind: bool = False) -> Risk:
+    """How bad a wrong undo would be.
+
+    What is seen to be as the call left it is put back with no more risk than the call had, unless the operation is
+    critical. A *blind* undo, or one that shows nothing, has the risk of its operation.
+    """
+    operation = connector.table.by_name.get(undo.name)
+    risk = connector.facts(operation, undo.arguments)[1] if operation is not None else Risk.LOW
+    if blind or undo.look is None or risk is Risk.CRITICAL:
+        return risk
+    return min(risk, call.risk)
 
 
 def looks_at(since: float) -> tuple[float, ...]:

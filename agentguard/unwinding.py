@@ -15,7 +15,7 @@ from agentguard import leases
 from agentguard.alerts import Alert
 from agentguard.calls import CallState
 from agentguard.doubt import Unwinding, settle, unknown
-from agentguard.errors import RollbackStopped, SessionBusy, SessionLost, UsageError
+from agentguard.errors import PlanChanged, RollbackStopped, SessionBusy, SessionLost, UsageError
 from agentguard.flow import Commit, Flow, Pause, whose
 from agentguard.ledger.rows import CallRow, SessionState
 from agentguard.report import CallOutcome, Report
@@ -40,6 +40,11 @@ class Pace:
     """Seconds after which no further undo is begun."""
     on_failure: Literal["continue", "stop"] = "continue"
     """Whether an undo that does not work stops the others. Older calls on the same thing wait for it in any case."""
+
+    agreed: bool = False
+    """Whether a person has agreed to every undo; otherwise those of high risk ask, like any call."""
+    plan: str | None = None
+    """The digest of the plan that it has to follow; a beginning of 16 letters or more will do."""
 
     def __post_init__(self) -> None:
         if self.concurrency < 1:
@@ -101,11 +106,13 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
     try:
         told = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else cause or "asked for"
         why = session.redactor.clean_text(told)
+        upto = yield from wait_for_calls(session)
+        if brake.pace.plan is not None:
+            yield from check_plan(session, to, brake.pace.plan)
         if to is None:
             yield Commit("begin", lambda: session.enter(SessionState.ROLLING_BACK, why))
         else:
             session.ledger.note(session.id, "rollback to savepoint", {"name": to, "cause": why})
-        upto = yield from wait_for_calls(session)
         yield from ask_whose(session)
         work = work_for(session, brake)
         outcomes = yield from unwind(work, savepoints[to] if to else 0, upto, brake.pace.concurrency)
@@ -123,6 +130,18 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
         return report
     finally:
         session.end_rollback()
+
+
+def check_plan(session: Session, to: str | None, wanted: str) -> Flow[None]:
+    """Raise PlanChanged unless the rollback would do what the plan *wanted* says."""
+    from agentguard.plan import plan_rollback  # which looks at sessions by way of this module
+
+    found = yield from plan_rollback(session, to)
+    if len(wanted) < 16 or not found.digest.startswith(wanted):
+        raise PlanChanged(
+            f"a rollback of session {session.id} would do something else by now than the plan {wanted[:16]} says (it "
+            f"is {found.digest[:16]}). Nothing was taken back. Look at `agentguard plan {session.id}` again."
+        )
 
 
 def take_back_one(session: Session, seq: int, brake: Brake, force: bool) -> Flow[CallOutcome | None]:
@@ -168,6 +187,7 @@ def work_for(session: Session, brake: Brake) -> Unwinding:
         session.ownership.earlier,
         halted=brake.reason,
         alarm=alarm,
+        agreed=brake.pace.agreed,
     )
 
 

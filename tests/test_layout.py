@@ -21,7 +21,8 @@ SOURCES = sorted(path for folder in ("agentguard", "connectors") for path in (RO
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_can_be_held_in_mind(path: Path) -> None:
-    limit = 450 if path.name == "engine.py" else 420
+    # The engine is one story, and the session is one surface, most of it what its methods promise.
+    limit = 450 if path.name in ("engine.py", "session.py") else 420
     assert len(path.read_text().splitlines()) <= limit, "split it, or raise the limit and say why"
 
 
@@ -113,8 +114,10 @@ def test_every_command_is_in_the_list() -> None:
 
     folder = Path(agentguard.__file__).parent / "cli"
     modules = [importlib.import_module(f"agentguard.cli.{p.stem}") for p in folder.glob("*.py") if p.stem[0] != "_"]
-    found = {value.name for module in modules for value in vars(module).values() if isinstance(value, click.Command)}
-    assert found == set(COMMANDS)
+    there = [value for module in modules for value in vars(module).values() if isinstance(value, click.Command)]
+    below = {name for group in there if isinstance(group, click.Group) for name in group.commands}
+    found = {command.name for command in there}
+    assert found - below - {"program", "agentguard"} <= set(COMMANDS) <= found | {"agentguard"}
 
 
 def alone(script: str) -> str:

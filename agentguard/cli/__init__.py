@@ -17,13 +17,24 @@ from agentguard.cli.lazy import Lazy, LazyGroup
 from agentguard.errors import AgentguardError, RollbackStopped
 
 COMMANDS = {
+    "approvals": Lazy("agentguard.cli.approvals:approvals", "List requests for approval that wait for a person."),
+    "approve": Lazy("agentguard.cli.approvals:approve", "Agree that exactly this call may be sent, once."),
+    "audit": Lazy("agentguard.cli.audit:audit", "Verify, anchor and export the record of what happened."),
     "connectors": Lazy("agentguard.cli.connectors:connectors", "List services and what can be taken back."),
     "demo": Lazy("agentguard.cli.demo:demo", "See an agent fail and its work taken back."),
+    "deny": Lazy("agentguard.cli.approvals:deny", "Say no to a call."),
+    "freeze": Lazy("agentguard.cli.freeze:freeze", "Stop a session: no further call of it is sent."),
+    "keys": Lazy("agentguard.cli.keys:keys", "Make and show the keys with which people sign their decisions."),
+    "plan": Lazy("agentguard.cli.plan:plan", "Show what a rollback would do, and do nothing."),
+    "policy": Lazy("agentguard.cli.policy:policy", "Check what agents may do, and show it."),
+    "purge": Lazy("agentguard.cli.audit:purge", "Take the payloads of ended sessions away; the chain still verifies."),
     "queue": Lazy("agentguard.cli.queue:queue", "List what needs a person: doubts, conflicts and undos that failed."),
     "recover": Lazy("agentguard.cli.recover:recover", "Recover sessions whose process is gone."),
     "resolve": Lazy("agentguard.cli.queue:resolve", "Decide about an item of the queue."),
     "rollback": Lazy("agentguard.cli.rollback:rollback", "Take a session's calls back, newest first."),
     "sessions": Lazy("agentguard.cli.sessions:sessions", "List recorded sessions, newest first."),
+    "undo": Lazy("agentguard.cli.plan:undo", "Take one call back."),
+    "thaw": Lazy("agentguard.cli.freeze:thaw", "Let a frozen session go on."),
     "show": Lazy("agentguard.cli.show:show", "Show what a session did, and what came of it."),
 }
 """Every command, with the first sentence of its own help. This is the place for a new one; a test compares them."""

@@ -65,6 +65,17 @@ def existing_ledger(explicit: str | None) -> Ledger | None:
     return None
 
 
+def required_ledger(explicit: str | None) -> Ledger:
+    """Open the ledger, which has to be there. Makes no new one."""
+    ledger = existing_ledger(explicit)
+    if ledger is None:
+        raise UsageError(
+            f"there is no ledger at {ledger_location(explicit)}. Nothing was done. Name it with --ledger or "
+            "AGENTGUARD_LEDGER."
+        )
+    return ledger
+
+
 def find_session(explicit: str | None, wanted: str) -> tuple[Ledger, SessionRow]:
     """Find a session by its name, the beginning of it that no other has, or "last"."""
     ledger = existing_ledger(explicit)

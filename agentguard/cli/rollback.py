@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -27,10 +27,24 @@ from agentguard.ledger.rows import CallRow, SessionRow, SessionState
 @click.command()
 @click.argument("session")
 @click.option("--to", metavar="SAVEPOINT", help="Only what came after this savepoint.")
+@click.option("--plan", metavar="DIGEST", help="Do exactly what `agentguard plan` has shown, or nothing.")
+@click.option("--concurrency", default=1, show_default=True, type=click.IntRange(1), help="Undos at a time.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds after which no undo is begun.")
+@click.option("--on-failure", type=click.Choice(["continue", "stop"]), default="continue", show_default=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @ledger_option
 @json_option
-def rollback(session: str, to: str | None, yes: bool, ledger: str | None, as_json: bool) -> int:
+def rollback(
+    session: str,
+    to: str | None,
+    plan: str | None,
+    concurrency: int,
+    timeout: float | None,
+    on_failure: Literal["continue", "stop"],
+    yes: bool,
+    ledger: str | None,
+    as_json: bool,
+) -> int:
     """Take a session's calls back, newest first.
 
     SESSION is its name, the beginning of it, or "last". May be repeated: what was taken back is not touched again.
@@ -50,7 +64,15 @@ def rollback(session: str, to: str | None, yes: bool, ledger: str | None, as_jso
     from agentguard.opening import load
 
     loaded = load(row.id, clients=clients_for(calls), ledger=store)
-    report = loaded.rollback(to, cause="agentguard rollback")
+    report = loaded.rollback(
+        to,
+        cause="agentguard rollback",
+        concurrency=concurrency,
+        timeout=timeout,
+        on_failure=on_failure,
+        plan=plan,
+        agreed=True,  # by whoever has said yes, or has run this with --yes
+    )
     if as_json:
         print_json(report.to_dict())
     else:

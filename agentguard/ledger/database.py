@@ -233,6 +233,19 @@ class Database:
         except OSError:
             return False
 
+    def shrink(self) -> None:
+        """Rewrite the file so that nothing of what was removed is left in it."""
+        with self._lock:
+            self.reconnect()
+            fcntl.flock(self._flock, fcntl.LOCK_EX)
+            try:
+                self._db.execute("VACUUM")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except apsw.Error as error:
+                raise LedgerError(f"the ledger at {self.path} could not be rewritten: {error}") from error
+            finally:
+                fcntl.flock(self._flock, fcntl.LOCK_UN)
+
     # Reading
 
     def read(self, job: Job[T]) -> T:

@@ -124,6 +124,11 @@ class People:
 
         self._database.write("approval", job, durable=True)
 
+    def use(self, name: str, undo: UndoRow, digest: str) -> None:
+        """Use an approval up for an undo. Raises ApprovalInvalid where it is not one for exactly this undo, now."""
+        call = CallRow(session=undo.session, seq=undo.seq, connector="", base="", name=undo.name, approval=name)
+        self._database.write("approval", lambda db: consume(db, call, digest), durable=True)
+
     # What needs a person
 
     def open_items(self) -> tuple[list[CallRow], list[UndoRow]]:

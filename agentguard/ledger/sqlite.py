@@ -45,8 +45,8 @@ class SqliteLedger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._database = Database(path)
-        self.people = People(self._database)
+        self.database = Database(path)
+        self.people = People(self.database)
 
     @classmethod
     def at(cls, path: Path) -> SqliteLedger:
@@ -54,7 +54,7 @@ class SqliteLedger:
         path = path.absolute()
         with Database.opening:
             known = cls._open.get(path)
-            if known is None or not known._database.in_place():
+            if known is None or not known.database.in_place():
                 known = cls._open[path] = cls(path)
             return known
 
@@ -64,7 +64,7 @@ class SqliteLedger:
         with Database.opening:
             if self._open.get(self.path) is self:
                 del self._open[self.path]
-            self._database.close()
+            self.database.close()
 
     # Sessions
 
@@ -80,7 +80,7 @@ class SqliteLedger:
             insert(db, session)
             put_event(db, session.id, "session started", {"agent": session.agent, "intent": session.intent})
 
-        self._database.write("start", job)
+        self.database.write("start", job)
 
     def claim(self, session: str, owner: str, until: float, *, steal: bool = False, reopen: bool = False) -> SessionRow:
         """Make *owner* the owner of a session, with the next token; return the session as it was found.
@@ -113,7 +113,7 @@ class SqliteLedger:
             put_event(db, session, "claimed", {"token": row.token + 1, "from": row.owner})
             return row
 
-        return self._database.write("claim", job, durable=True)
+        return self.database.write("claim", job, durable=True)
 
     def renew(self, session: str, token: int, until: float) -> bool:
         """Extend a lease; False where somebody else has the session now."""
@@ -122,7 +122,7 @@ class SqliteLedger:
             db.execute("UPDATE session SET lease_until = ? WHERE id = ? AND token = ?", (until, session, token))
             return db.changes() == 1
 
-        return self._database.write("renew", job)
+        return self.database.write("renew", job)
 
     def release(self, session: str, token: int) -> None:
         """Give a session up, so that others may take it at once."""
@@ -130,7 +130,7 @@ class SqliteLedger:
         def job(db: apsw.Connection) -> None:
             db.execute("UPDATE session SET owner = NULL, lease_until = 0 WHERE id = ? AND token = ?", (session, token))
 
-        self._database.write("release", job)
+        self.database.write("release", job)
 
     def end_session(self, session: str, state: SessionState, token: int, cause: str | None = None) -> SessionState:
         """Change the state of a session; return its state. One that is no longer open cannot be completed.
@@ -154,22 +154,22 @@ class SqliteLedger:
             put_event(db, session, f"session {state}", {"cause": cause})
             return state
 
-        return self._database.write("end" if ended else "begin", job, durable=ended is not None)
+        return self.database.write("end" if ended else "begin", job, durable=ended is not None)
 
     def session(self, session: str) -> SessionRow:
         """Return one session. Raises NoSuchSession."""
-        found = rows(self._database, SessionRow, "WHERE id = ?", session)
+        found = rows(self.database, SessionRow, "WHERE id = ?", session)
         if not found:
             raise NoSuchSession(f"there is no session {session!r} in {self.path}. `agentguard sessions` lists them.")
         return found[0]
 
     def sessions(self, limit: int = 100) -> list[SessionRow]:
         """Return the newest sessions, newest first."""
-        return rows(self._database, SessionRow, "ORDER BY id DESC LIMIT ?", limit)
+        return rows(self.database, SessionRow, "ORDER BY id DESC LIMIT ?", limit)
 
     def unfinished(self) -> list[SessionRow]:
         """Return the sessions that are open or being rolled back, oldest first."""
-        return rows(self._database, SessionRow, "WHERE state IN ('open', 'rolling_back') ORDER BY started_at")
+        return rows(self.database, SessionRow, "WHERE state IN ('open', 'rolling_back') ORDER BY started_at")
 
     # Calls
 
@@ -194,7 +194,7 @@ class SqliteLedger:
             put_event(db, row.session, "intent", sealed, row.seq)
             return row
 
-        return self._database.write("intent", job, durable=True)
+        return self.database.write("intent", job, durable=True)
 
     def hold(self, call: CallRow) -> CallRow:
         """Put a call on record that is sent when the session completes. Raises as `intend` does."""
@@ -207,7 +207,7 @@ class SqliteLedger:
             put_event(db, row.session, "held", sealed, row.seq)
             return row
 
-        return self._database.write("hold", job, durable=True)
+        return self.database.write("hold", job, durable=True)
 
     def let_go(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
         """Make a held call one that is about to be sent, with the undos known so far. Raises as `intend` does."""
@@ -224,7 +224,7 @@ class SqliteLedger:
             put_event(db, row.session, "intent", {"operation": row.operation}, row.seq)
             return row
 
-        return self._database.write("intent", job, durable=True)
+        return self.database.write("intent", job, durable=True)
 
     def verified(self, call: CallRow, told: str) -> None:
         """Write down what reading back after a call has shown: "ok", or what was different."""
@@ -233,7 +233,7 @@ class SqliteLedger:
             db.execute("UPDATE call SET verified = ? WHERE session = ? AND seq = ?", (told, call.session, call.seq))
             put_event(db, call.session, "verified", {"told": told}, call.seq)
 
-        self._database.write("verified", job)
+        self.database.write("verified", job)
 
     def _check_open(self, db: apsw.Connection, call: CallRow) -> None:
         """Raise SessionClosed, SessionLost or Frozen unless *call* may be made."""
@@ -257,7 +257,7 @@ class SqliteLedger:
             put_event(db, row.session, "refused", {"operation": row.operation, "error": row.error}, row.seq)
             return row
 
-        return self._database.write("refusal", job)
+        return self.database.write("refusal", job)
 
     def settle(
         self,
@@ -306,31 +306,31 @@ class SqliteLedger:
                 _settle_repeats(db, call)
             return True
 
-        return self._database.write(kind, job)
+        return self.database.write(kind, job)
 
     def calls(self, session: str) -> list[CallRow]:
         """Return the calls of a session, oldest first."""
-        return rows(self._database, CallRow, "WHERE session = ? ORDER BY seq", session)
+        return rows(self.database, CallRow, "WHERE session = ? ORDER BY seq", session)
 
     def call(self, session: str, seq: int) -> CallRow:
         """Return one call of a session."""
-        return rows(self._database, CallRow, "WHERE session = ? AND seq = ?", session, seq)[0]
+        return rows(self.database, CallRow, "WHERE session = ? AND seq = ?", session, seq)[0]
 
     def held(self, session: str) -> list[CallRow]:
         """Return the calls of a session that wait for its completion, oldest first."""
-        return rows(self._database, CallRow, "WHERE session = ? AND state = 'held' ORDER BY seq", session)
+        return rows(self.database, CallRow, "WHERE session = ? AND state = 'held' ORDER BY seq", session)
 
     def named(self, session: str, once: str) -> list[CallRow]:
         """Return the calls of a session that the program has named *once*, oldest first."""
-        return rows(self._database, CallRow, "WHERE session = ? AND once = ? ORDER BY seq", session, once)
+        return rows(self.database, CallRow, "WHERE session = ? AND once = ? ORDER BY seq", session, once)
 
     def last(self, session: str) -> int:
         """Return the number of the newest call of a session, 0 where there is none."""
-        return self._database.read(lambda db: next_seq(db, session)) - 1
+        return self.database.read(lambda db: next_seq(db, session)) - 1
 
     def undos(self, session: str) -> list[UndoRow]:
         """Return the undos of a session, by call and then in the order in which they were registered."""
-        return rows(self._database, UndoRow, "WHERE session = ? ORDER BY seq, n", session)
+        return rows(self.database, UndoRow, "WHERE session = ? ORDER BY seq, n", session)
 
     # Undos
 
@@ -343,7 +343,7 @@ class SqliteLedger:
             change_undo(db, undo, UndoState.SENDING, None, "", None)
             put_event(db, undo.session, "undo intent", {"operation": undo.name}, undo.seq, undo.n)
 
-        self._database.write("undo_intent", job, durable=True)
+        self.database.write("undo_intent", job, durable=True)
 
     def end_undo(self, undo: UndoRow, outcome: Outcome, detail: str, found: Json, token: int) -> None:
         """Write down what came of an undo; only as an event where the session has another owner by now."""
@@ -355,18 +355,18 @@ class SqliteLedger:
             change_undo(db, undo, UndoState.DONE, outcome, detail, found)
             put_event(db, undo.session, f"undo {outcome}", {"detail": detail}, undo.seq, undo.n)
 
-        self._database.write("undo_result", job)
+        self.database.write("undo_result", job)
 
     # Events
 
     def note(self, session: str, kind: str, data: dict[str, Json], *, durable: bool = False) -> None:
         """Append an event that changes no row."""
-        self._database.write("note", lambda db: put_event(db, session, kind, data), durable=durable)
+        self.database.write("note", lambda db: put_event(db, session, kind, data), durable=durable)
 
     def events(self, session: str, kind: str | None = None) -> list[EventRow]:
         """Return the events of a session in order, those of one *kind* or all."""
         return rows(
-            self._database, EventRow, "WHERE session = ? AND kind = coalesce(?, kind) ORDER BY id", session, kind
+            self.database, EventRow, "WHERE session = ? AND kind = coalesce(?, kind) ORDER BY id", session, kind
         )
 
 

@@ -1,0 +1,239 @@
+"""Proving what happened: the chain over the events verified, anchored and exported, and old payloads taken away.
+
+`verify` walks the chain (see ledger/chain.py), compares each call with what its events say of it, and compares the
+chain with anchors: hashes of newest events that were kept where whoever can write to the ledger cannot. An anchor is a
+line of JSON in a file, or a tag of a git repository, or is printed for the caller to keep.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+
+from agentguard.calls import Json
+from agentguard.errors import LedgerError, UsageError
+from agentguard.ledger import Ledger
+from agentguard.ledger.chain import Link, breaks
+from agentguard.ledger.columns import loads
+from agentguard.ledger.database import Database
+from agentguard.ledger.reading import rows
+from agentguard.ledger.rows import CallRow, SessionState
+from agentguard.ledger.sqlite import SqliteLedger
+from agentguard.ledger.statements import put_event, what_came, what_was_asked
+
+TAG = "agentguard-anchor"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a verification has found."""
+
+    events: int
+    unchained: int
+    """The first events, which are older than the chain."""
+    anchors: int
+    newest: str
+    """The hash of the newest event; empty where there is none."""
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees."""
+        return not self.faults
+
+
+def database_of(ledger: Ledger) -> Database:
+    """The file behind a ledger. Raises UsageError for one that keeps no chain."""
+    if not isinstance(ledger, SqliteLedger):
+        raise UsageError("only a ledger in an SQLite file has a chain of events. Nothing was done.")
+    return ledger.database
+
+
+def verify(ledger: Ledger, anchors: dict[int, str] | None = None) -> Verified:
+    """Verify the chain over the events, the calls against it, and it against *anchors* (hashes by event)."""
+    database = database_of(ledger)
+    links = database.read(lambda db: [Link(*row) for row in db.execute(_LINKS)])
+    unchained = database.read(lambda db: int(str(next(iter(db.execute(_UNCHAINED)))[0])))
+    faults = list(breaks(links, unchained, anchors or {}))
+    faults += _rows_against_events(database, links)
+    newest = links[-1].hash if links and links[-1].hash else ""
+    return Verified(len(links), unchained, len(anchors or {}), newest, faults)
+
+
+_LINKS = "SELECT id, session, seq, n, kind, at, data, salt, digest, hash FROM event ORDER BY id"
+_UNCHAINED = "SELECT value FROM meta WHERE name = 'unchained'"
+
+
+def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]:
+    """Say which calls are not what their events tell of them; purged sessions are not compared."""
+    asked: dict[tuple[str, int], str] = {}
+    came: dict[tuple[str, int], str] = {}
+    purged = {link.session for link in links if link.kind == "purged"}
+    for link in links:
+        if link.seq is None or link.n is not None or link.session in purged:
+            continue
+        try:
+            data = loads(link.data)
+        except ValueError:
+            continue  # told as a break of the chain
+        seal = data.get("row") if isinstance(data, dict) else None
+        if seal and link.kind in ("intent", "held"):
+            asked[link.session, link.seq] = seal
+        elif seal:
+            came[link.session, link.seq] = seal
+        elif link.kind in ("resolved", "not_applied"):
+            came.pop((link.session, link.seq), None)  # a person, or a repeat, has settled it otherwise
+    for call in rows(database, CallRow, "ORDER BY session, seq"):
+        key = call.session, call.seq
+        if key in asked and asked.pop(key) != what_was_asked(call):
+            yield f"call {call.seq} of session {call.session} is not the one that was put on record"
+        if key in came and came[key] != _came(database, call):
+            yield f"what came of call {call.seq} of session {call.session} is not what was put on record"
+    for session, seq in asked:
+        yield f"call {seq} of session {session} was put on record and is gone"
+
+
+def _came(database: Database, call: CallRow) -> str:
+    query = "SELECT answer FROM call WHERE session = ? AND seq = ?"
+    (answer,) = database.read(lambda db: next(iter(db.execute(query, (call.session, call.seq)))))
+    return what_came(call.state, call.status, str(answer), call.error)
+
+
+# Anchors
+
+
+def newest(ledger: Ledger) -> dict[str, Json]:
+    """The anchor of this moment: the newest event's number and hash. Raises UsageError where there is none."""
+    found = verify(ledger)
+    if not found.newest:
+        raise UsageError("there is no event to anchor yet. Nothing was written.")
+    return {"event": found.events, "hash": found.newest, "at": time.time()}
+
+
+def anchor_in_file(ledger: Ledger, path: Path) -> dict[str, Json]:
+    """Append an anchor to a file."""
+    anchor = newest(ledger)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(anchor) + "\n")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written to ({error}). Nothing was anchored.") from error
+    return anchor
+
+
+def anchor_in_git(ledger: Ledger, folder: Path) -> dict[str, Json]:
+    """Keep an anchor as an annotated tag of the git repository at *folder*; push it to where agents cannot write."""
+    anchor = newest(ledger)
+    name = f"{TAG}-{anchor['event']}"
+    _git(folder, "Nothing was anchored.", "tag", "-a", "-f", name, "-m", json.dumps(anchor))
+    return anchor
+
+
+def anchors_of(path: Path) -> dict[int, str]:
+    """The anchors in a file, or in the tags of a git repository where *path* is a folder."""
+    if path.is_dir():
+        text = _git(path, "Nothing was verified.", "tag", "-l", f"{TAG}-*", "--format=%(contents:subject)")
+    else:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"there are no anchors in {path} ({error}). Nothing was verified.") from error
+    try:
+        found = [json.loads(line) for line in text.splitlines() if line.strip()]
+        return {int(anchor["event"]): str(anchor["hash"]) for anchor in found}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} holds something that is no anchor ({error}). Nothing was verified.") from error
+
+
+def _git(folder: Path, otherwise: str, *arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell, and the arguments are ours
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - wherever it is installed
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise UsageError(f"git is not installed ({error}). {otherwise}") from error
+    if done.returncode:
+        raise UsageError(f"git could not do it in {folder}: {done.stderr.strip()}. {otherwise}")
+    return done.stdout
+
+
+# Export and purge
+
+
+def export(ledger: Ledger, session: str | None = None) -> Iterator[dict[str, Json]]:
+    """Every event of a session or of all, with its place in the chain, oldest first."""
+    database = database_of(ledger)
+    query = f"{_LINKS.removesuffix(' ORDER BY id')} WHERE session = coalesce(?, session) ORDER BY id"
+    for link in database.read(lambda db: [Link(*row) for row in db.execute(query, (session,))]):
+        yield {
+            "id": link.id,
+            "session": link.session,
+            "call": link.seq,
+            "undo": link.n,
+            "kind": link.kind,
+            "at": link.at,
+            "data": loads(link.data),
+            "salt": link.salt,
+            "digest": link.digest,
+            "hash": link.hash,
+        }
+
+
+PURGED = '{"$purged":true}'
+
+
+def purge(ledger: Ledger, session: str, by: str) -> int:
+    """Take the payloads of an ended session away; return how many events lost theirs.
+
+    What stays: which operations were called and when, what became of them, and every digest, so that the chain still
+    verifies. It cannot be rolled back afterwards. Raises UsageError while it has not ended.
+    """
+    database = database_of(ledger)
+    row = ledger.session(session)
+    if row.state not in (SessionState.COMPLETED, SessionState.ROLLED_BACK, SessionState.PARTIAL):
+        stands = row.state.replace("_", " ")
+        raise UsageError(f"session {session} is {stands}. Nothing was purged. Complete it or roll it back first.")
+
+    def job(db: apsw.Connection) -> int:
+        db.execute(
+            "UPDATE call SET arguments = ?, snapshots = '[]', answer = ?, response = 'null', reason = NULL, "
+            "target = '' WHERE session = ?",
+            (PURGED, PURGED, session),
+        )
+        db.execute(
+            "UPDATE undo SET arguments = ?, look = 'null', \"left\" = 'null', back = 'null', found = 'null' "
+            "WHERE session = ?",
+            (PURGED, session),
+        )
+        db.execute("UPDATE approval SET card = ?, target = '' WHERE session = ?", (PURGED, session))
+        db.execute("UPDATE session SET intent = '', cause = NULL, purged_at = ? WHERE id = ?", (time.time(), session))
+        db.execute("UPDATE event SET data = 'null', salt = NULL WHERE session = ? AND salt IS NOT NULL", (session,))
+        count = db.changes()
+        put_event(db, session, "purged", {"by": by, "events": count})
+        return count
+
+    purged = database.write("purge", job, durable=True)
+    try:
+        database.shrink()
+    except LedgerError as error:
+        raise UsageError(
+            f"the payloads of session {session} are gone from the ledger, and the file could not be rewritten "
+            f"({error}): traces may be left in it. Run it again."
+        ) from error
+    return purged
+
+
+def expired(ledger: Ledger, retention: float) -> list[str]:
+    """The sessions that have ended longer ago than *retention* seconds and still have their payloads."""
+    database = database_of(ledger)
+    query = "SELECT id FROM session WHERE ended_at < ? AND purged_at IS NULL ORDER BY id"
+    return [str(name) for (name,) in database.read(lambda db: db.execute(query, (time.time() - retention,)).fetchall())]
