@@ -40,28 +40,37 @@ def aliases() -> dict[str, Alias]:
 
 def matching(pattern: str) -> list[tuple[Connector, str]] | None:
     """The operations that *pattern* matches; None where that can be known only later. Raises ConfigError."""
-    from agentguard.registry import connector, connector_names
+    from agentguard.registry import connector_names
 
     service = pattern.partition(".")[0]
     if pattern == "*" or service in OWN:
         return None
     if "*" in service:
-        named = [connector(name) for name in connector_names()]
+        named = [_connector(name, pattern) for name in connector_names()]
     else:
-        try:
-            named = [connector(service)]
-        except UnknownConnector as error:
-            known = ", ".join(connector_names())
-            raise PolicyError(
-                f"{pattern!r} matches no operation: no connector called {service!r} is installed or named in "
-                f"agentguard.toml; installed are {known}"
-            ) from error
+        named = [_connector(service, pattern)]
         if not named[0].table.by_name:  # plain HTTP: any request is an operation of it
             return None
     found = [(one, name) for one in named for name in one.table.by_name if like(pattern, f"{one.name}.{name}")]
     if not found:
         raise PolicyError(f"{pattern!r} matches no operation{_meant(pattern, named)}")
     return found
+
+
+def _connector(name: str, pattern: str) -> Connector:
+    from agentguard.registry import connector, connector_names
+
+    try:
+        return connector(name)
+    except UnknownConnector as error:
+        known = ", ".join(connector_names())
+        raise PolicyError(
+            f"{pattern!r} matches no operation: no connector called {name!r} is installed or named in "
+            f"agentguard.toml; installed are {known}"
+        ) from error
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise PolicyError(f"{pattern!r} cannot be checked: the connector {name!r} cannot be loaded: {told}") from error
 
 
 def _meant(pattern: str, named: list[Connector]) -> str:
