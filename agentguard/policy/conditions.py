@@ -237,7 +237,10 @@ def addressed(subject: Subject, path: str) -> list[str]:
             raise
         except Exception as error:
             raise Untold(f"who would get it cannot be read: {type(error).__name__}: {error}") from error
-    return [a for name in RECIPIENTS if (v := argument(subject, name)) is not _MISSING for a in addresses_of(v)]
+    given = [value for name in RECIPIENTS if (value := argument(subject, name)) is not _MISSING]
+    if not given:
+        raise Untold(f"to whom {subject.connector} calls write is not known")
+    return addresses_of(given)
 
 
 def _people(condition: Condition, people: list[str]) -> list[Truth]:

@@ -216,3 +216,29 @@ def test_an_account_or_environment_that_nobody_knows_is_not_taken_for_another() 
     assert applies(Rule(accounts="*#acct_live", then="ask"), call(account="")) is UNTOLD
     assert applies(Rule(environments="prod", then="ask"), call(environment="")) is UNTOLD
     assert applies(Rule(operations="github.*", environments="prod", then="ask"), call(environment="")) is NO
+
+
+@pytest.mark.parametrize(
+    ("reading", "arguments", "outside"),
+    [
+        (Reading(), {}, UNTOLD),
+        (Reading(), {"body": "hi"}, UNTOLD),
+        (Reading(), {"to": "a@acme.com"}, NO),
+        (Reading(), {"to": "a@acme.com", "cc": ["b@other.com"]}, YES),
+        (Reading(lambda _call: []), {"to": "b@other.com"}, NO),
+        (Reading(lambda _call: ["b@other.com"]), {"to": "a@acme.com"}, YES),
+    ],
+)
+def test_to_stands_for_all_to_whom_a_call_writes(reading: Reading, arguments: dict[str, Any], outside: Any) -> None:
+    call = Subject("mail", "mail.send", arguments=arguments, reading=reading)
+    for name in ("to", "cc", "bcc", "recipients"):
+        assert holds(when(name, domain_not_in=["acme.com"]), call) is outside
+    assert holds(when("to", count_above=99), call) is (UNTOLD if outside is UNTOLD else NO)
+
+
+def test_a_reading_that_breaks_down_tells_nothing() -> None:
+    def broken(_call: Any) -> list[str]:
+        raise KeyError("raw")
+
+    call = Subject("mail", "mail.send", arguments={"to": "a@acme.com"}, reading=Reading(broken))
+    assert holds(when("to", domain_in=["acme.com"]), call) is UNTOLD
