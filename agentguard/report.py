@@ -1,12 +1,14 @@
-"""What people are shown: the card of a call that waits for a yes, and the report of a rollback."""
+"""The report of a rollback: what it came to for each call."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 
-from agentguard.calls import Effect, Json, Outcome, Risk
+from agentguard.calls import Json, Outcome
+from agentguard.cards import Card, visible
+
+__all__ = ["CallOutcome", "Card", "Report", "visible"]
 
 _WORDS = {
     Outcome.RESTORED: "restored",
@@ -17,38 +19,6 @@ _WORDS = {
     Outcome.FAILED: "FAILED",
     Outcome.IRREVERSIBLE: "IRREVERSIBLE",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A call as the person who has to agree to it sees it. Secrets are redacted; nothing was sent yet."""
-
-    operation: str
-    target: str
-    account: str
-    arguments: dict[str, Json]
-    effect: Effect
-    risk: Risk
-    summary: str
-    before: list[Json]
-    undo: str
-    agent: str
-    intent: str
-    reason: str | None = None
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.operation}  {self.target}",
-            f"  at        {self.account}",
-            f"  risk      {self.risk}, {self.effect}",
-            f"  what      {self.summary}",
-            f"  undo      {self.undo}",
-            *(f"  {name:<9} {_brief(value)}" for name, value in self.arguments.items()),
-            *(f"  before    {_brief(snapshot)}" for snapshot in self.before),
-            f"  agent     {visible(self.agent)}",
-            f"  says      {visible(self.reason or self.intent)} (the agent's own words, not checked)",
-        ]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +63,3 @@ class Report:
         """The report as JSON."""
         outcomes = [{**asdict(result), "outcome": result.outcome.value} for result in self.outcomes]
         return {"session": self.session, "ok": self.ok, "to": self.to, "outcomes": outcomes}
-
-
-def visible(text: str) -> str:
-    """Return *text* with control and formatting characters escaped, so that it cannot move a terminal's cursor."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _brief(value: Json) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = visible(text)
-    return text if len(text) <= 200 else f"{text[:120]} … ({len(text)} characters) … {text[-40:]}"
