@@ -41,15 +41,25 @@ if TYPE_CHECKING:
         AgentguardError,
         AnswerLost,
         ApprovalDenied,
+        ApprovalExpired,
+        ApprovalInvalid,
+        ApprovalPending,
         ApprovalRequired,
         Blocked,
         ConfigError,
+        Frozen,
         HandlerError,
+        HeldNotSent,
         InDoubt,
         KeyReused,
         LedgerError,
+        LimitReached,
+        NoSuchApproval,
         NoSuchItem,
         NoSuchSession,
+        NotAsSent,
+        PlanChanged,
+        Refused,
         RollbackStopped,
         SessionBusy,
         SessionClosed,
@@ -62,6 +72,7 @@ if TYPE_CHECKING:
         WrongSession,
     )
     from agentguard.opening import load, session, wrap
+    from agentguard.plan import RollbackPlan
     from agentguard.queue import Item, resolve
     from agentguard.recovery import Recovered, recover
     from agentguard.report import CallOutcome, Card, Report
@@ -74,10 +85,13 @@ _PUBLIC = {
     "calls": "ABSENT Call CallState Effect Finder Handler Outcome Risk forward no_undo read unchanged undo",
     "connector": "Account Connector",
     "errors": (
-        "AgentguardError AnswerLost ApprovalDenied ApprovalRequired Blocked ConfigError HandlerError InDoubt KeyReused "
-        "LedgerError NoSuchItem NoSuchSession RollbackStopped SessionBusy SessionClosed SessionExists SessionLost "
-        "SnapshotFailed UnknownClient UnknownConnector UsageError WrongSession"
+        "AgentguardError AnswerLost ApprovalDenied ApprovalExpired ApprovalInvalid ApprovalPending "
+        "ApprovalRequired Blocked ConfigError Frozen HandlerError HeldNotSent InDoubt KeyReused LedgerError "
+        "LimitReached NoSuchApproval NoSuchItem NoSuchSession NotAsSent PlanChanged Refused RollbackStopped "
+        "SessionBusy SessionClosed SessionExists SessionLost SnapshotFailed UnknownClient UnknownConnector "
+        "UsageError WrongSession"
     ),
+    "plan": "RollbackPlan",
     "opening": "load session wrap",
     "queue": "Item resolve",
     "recovery": "Recovered recover",
@@ -96,6 +110,9 @@ __all__ = [
     "Alert",
     "AnswerLost",
     "ApprovalDenied",
+    "ApprovalExpired",
+    "ApprovalInvalid",
+    "ApprovalPending",
     "ApprovalRequired",
     "Blocked",
     "Call",
@@ -107,18 +124,26 @@ __all__ = [
     "Connector",
     "Effect",
     "Finder",
+    "Frozen",
     "Handler",
     "HandlerError",
+    "HeldNotSent",
     "InDoubt",
     "Item",
     "KeyReused",
     "LedgerError",
+    "LimitReached",
+    "NoSuchApproval",
     "NoSuchItem",
     "NoSuchSession",
+    "NotAsSent",
     "Outcome",
+    "PlanChanged",
     "Recovered",
+    "Refused",
     "Report",
     "Risk",
+    "RollbackPlan",
     "RollbackStopped",
     "Session",
     "SessionBusy",

@@ -43,6 +43,8 @@ class Terms:
     """Public keys by the name of who approves with them: `ed25519:BASE64`. Empty: decisions need no signature."""
     must_differ: bool = True
     """Whether the one who approves must be another than the session's agent and user."""
+    approvers: tuple[str, ...] = ()
+    """Who may approve, by name; nobody named means anybody."""
 
 
 def approval_digest(row: CallRow, arguments: Json, policy: str) -> str:
@@ -141,6 +143,8 @@ def check(context: Context, approval: ApprovalRow, digest: str) -> None:
         wrong = "it has expired"
     elif terms.must_differ and approval.decided_by in (None, context.agent, context.user):
         wrong = f"{approval.decided_by or 'nobody'} is the agent or its user, who cannot approve their own calls"
+    elif terms.approvers and approval.decided_by not in terms.approvers:
+        wrong = f"{approval.decided_by} is not one of those who may approve"
     elif terms.keys:
         from agentguard.keys import signed_by
 

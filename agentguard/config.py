@@ -56,6 +56,7 @@ class _Recovery(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Approvals(msgspec.Struct, forbid_unknown_fields=True):
     expires: str | float | None = None
+    approvers: list[str] = []
     keys: dict[str, str] = {}
     must_differ: bool = True
 
@@ -153,7 +154,7 @@ def approval_terms() -> Terms:
     config = load_config()
     given = config.approvals
     expires = duration(f"{config.path}: [approvals] expires", given.expires) if given.expires else EXPIRES_AFTER
-    return Terms(expires, dict(given.keys), given.must_differ)
+    return Terms(expires, dict(given.keys), given.must_differ, tuple(given.approvers))
 
 
 def client_for(name: str) -> Any:

@@ -66,6 +66,8 @@ def decide(
     if not by:
         raise UsageError("it has to be said who decides. Nothing was decided. Use --by, or a key.")
     session = ledger.session(request.session)
+    if approve and terms.approvers and by not in terms.approvers:
+        raise ApprovalInvalid(f"{by} is not one of those who may approve here. Nothing was decided. Ask one of them.")
     if approve and terms.must_differ and by in (session.agent, session.user):
         raise ApprovalInvalid(
             f"{by} is the agent or its user, who cannot approve their own calls. Nothing was decided. "

@@ -69,6 +69,7 @@ def guard(work: Work) -> Flow[Any]:
     except Blocked as stopped:
         yield from refuse(work, row, stopped)
         raise
+    work.undoable = ruling.undoable
     if ruling.verdict is Verdict.HOLD:
         held = yield Commit("hold", lambda: context.hold(row, {**work.call.arguments, **work.changed}, work.border))
         return work.border.hold(held)

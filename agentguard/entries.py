@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import Any
 
-from agentguard.calls import Call, Effect, Json, NoUndo, Read, Undo
+from agentguard.calls import Call, CallState, Effect, Json, NoUndo, Outcome, Read, Undo
 from agentguard.ledger.rows import CallRow, UndoRow, UndoState
 from agentguard.operations import Operation
 from agentguard.redaction import Redactor, shrink
@@ -33,7 +33,7 @@ def describe(work: Work) -> CallRow:
     context, redactor = work.context, work.context.redactor
     effect, risk = work.connector.facts(work.operation, work.call.arguments)
     risk = max(risk, work.connector.graver(Call(work.operation.name, {**work.call.arguments, **work.changed})))
-    reason, confidence = context.why()
+    reason, confidence = context.why() if context.gatekeeper.keeps("intent") else (None, None)
     known = work.operation.name in work.connector.table.by_name  # the name of an unknown one is its URL
     return CallRow(
         session=context.id,
@@ -52,13 +52,17 @@ def describe(work: Work) -> CallRow:
         mark=work.mark,
         once=work.once,
         token=context.token,
-        snapshots=[kept(redactor, snapshot) for snapshot in work.snapshots],
+        snapshots=[kept(redactor, snapshot) for snapshot in work.snapshots]
+        if context.gatekeeper.keeps("snapshots")
+        else [],
         created_at=time.time(),
     )
 
 
 def rows_of(work: Work) -> list[UndoRow]:
     """The ledger's rows for the undos known so far."""
+    if not work.undoable:
+        return [row_of(work.context, NoUndo(Outcome.IRREVERSIBLE, "the policy says that it is not taken back"))]
     return [row_of(work.context, undo) for undo in work.undos]
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agentguard.connector import Connector
     from agentguard.ledger.rows import CallRow
     from agentguard.policy import Policy
+    from agentguard.unwinding import Pace
     from agentguard.work import Context, Work
 
 Asks = Literal["wait", "later"]
@@ -35,6 +36,31 @@ class Gatekeeper:
         from agentguard.judging import by_policy
 
         return by_policy(self.policy, work, row)
+
+    def pace(
+        self,
+        concurrency: int | None,
+        timeout: float | None,
+        on_failure: Literal["continue", "stop"] | None,
+        agreed: bool,
+        plan: str | None,
+    ) -> Pace:
+        """How a rollback goes about it: as asked for, else as the policy says."""
+        from agentguard.unwinding import Pace
+
+        usual = self.policy.unwind if self.policy is not None else None
+        stops = (on_failure or (usual.on_failure if usual else "continue")) == "stop"
+        return Pace(
+            concurrency or (usual.concurrency if usual else 1),
+            timeout if timeout is not None or usual is None else usual.timeout,
+            on_failure if on_failure not in (None, "continue", "stop") else "stop" if stops else "continue",
+            agreed,
+            plan,
+        )
+
+    def keeps(self, what: Literal["intent", "snapshots"]) -> bool:
+        """Whether the ledger keeps the agent's reasons, or the states before calls, for people to see."""
+        return self.policy is None or bool(getattr(self.policy.audit, what))
 
     def judge_undo(self, context: Context, connector: Connector, row: CallRow) -> Ruling:
         """The same for an undo."""

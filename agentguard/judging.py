@@ -1,97 +1,117 @@
-"""From a policy's decision about a call to what the engine does with it."""
+"""From a policy's decision about a call, or an undo, to what the engine does with it."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from decimal import Decimal
 
-from agentguard.calls import Json
 from agentguard.connector import Connector
 from agentguard.ledger.people import Charge
 from agentguard.ledger.rows import CallRow
-from agentguard.policy import Limit, Policy, Reading, Subject, Untold, Used
 from agentguard.policy.conditions import passing
+from agentguard.policy.deciding import Policy, reached
+from agentguard.policy.model import Compensation, Reading, Subject, Untold, Used
+from agentguard.policy.rules import Limit, decimal_of
 from agentguard.rulings import Ruling, Verdict
 from agentguard.work import Context, Work
 
 
 def by_policy(policy: Policy, work: Work, row: CallRow) -> Ruling:
-    """Judge a call by *policy*, with what its session and others have used of the limits."""
-    people = work.context.ledger.people
+    """Decide about the call of *work*, and say what it takes from the limits that count it."""
+    subject = policy.assuming(subject_of(work, row))
+    people, known = work.context.ledger.people, dict[str, Used]()
 
     def used(limit: Limit) -> Used:
-        count = people.used(_charge(limit, row.session, 0))
-        amount = people.used(_charge(limit, row.session, 0, money=True)) if limit.amount is not None else 0.0
-        return Used(int(count), Decimal(str(amount)))
+        if limit.name not in known:
+            known[limit.name] = _used(limit, people.used, row.session)
+        return known[limit.name]
 
-    subject = subject_of(work, row)
     decision = policy.decide(subject, used)
-    verdict = Verdict(decision.verdict.value)
-    charges = charges_of(policy, subject, row.session)
-    # A limit that is passed asks, holds or refuses; whoever agrees, agrees that it be passed.
-    waived = tuple(_waived(charge) for charge in charges) if verdict is not Verdict.ALLOW else charges
-    place = f" ({decision.place})" if decision.place else ""
+    charges = [
+        charge
+        for limit in policy.limits_of(subject.operation)
+        for charge in charges_of(limit, subject, row.session, waived=reached(limit, subject, used) is not None)
+    ]
+    where = f" ({decision.place})" if decision.place else ""
     return Ruling(
-        verdict,
-        decision.risk,
-        f"{decision.rule}{place}",
-        decision.reason,
+        verdict=Verdict(decision.verdict.value),
+        risk=decision.risk,
+        rule=decision.rule,
+        reason=f"{decision.reason}{where}",
         verify=decision.verify,
         policy=policy.version,
-        charges=waived,
+        charges=charges,
+        undoable=decision.compensation is not Compensation.NONE,
     )
 
 
 def undo_by_policy(policy: Policy, context: Context, connector: Connector, row: CallRow) -> Ruling:
-    """Judge an undo by *policy*; limits are for calls."""
-    decision = policy.decide(subject(connector, row, context.redactor.reveal_known(row.arguments), context.agent))
-    verdict = Verdict(decision.verdict.value)
-    return Ruling(verdict, decision.risk, decision.rule, decision.reason, policy=policy.version)
-
-
-def subject_of(work: Work, row: CallRow) -> Subject:
-    """The call as a policy sees it: whole, before anything is redacted."""
-    arguments: dict[str, Json] = {**work.call.arguments, **work.changed}
-    return subject(work.connector, row, arguments, work.context.agent)
-
-
-def subject(connector: Connector, row: CallRow, arguments: dict[str, Json], agent: str) -> Subject:
-    """A call with *arguments*, as a policy sees it."""
-    environment = row.base.rpartition(" ")[2] if "#" in row.base and " " in row.base.partition("#")[2] else ""
-    return Subject(
+    """Decide about an undo; limits are for calls."""
+    subject = Subject(
         connector=row.connector,
         operation=row.operation,
         account=row.base,
         target=row.target,
-        arguments=arguments,
+        arguments=context.redactor.reveal_known(row.arguments),
         effect=row.effect,
         risk=row.risk,
-        agent=agent,
-        environment=environment,
+        agent=context.agent,
+        environment=os.environ.get("AGENTGUARD_ENVIRONMENT", ""),
         reading=Reading.of(connector),
+    )
+    decision = Policy(policy.rules, currency=policy.currency).decide(policy.assuming(subject))
+    where = f" ({decision.place})" if decision.place else ""
+    reason = f"{decision.reason}{where}"
+    return Ruling(Verdict(decision.verdict.value), decision.risk, decision.rule, reason, policy=policy.version)
+
+
+def subject_of(work: Work, row: CallRow) -> Subject:
+    """The call of *work*, whole: what *row* has is redacted and shortened. AGENTGUARD_ENVIRONMENT says where we are."""
+    return Subject(
+        connector=row.connector,
+        operation=f"{row.connector}.{work.operation.name}",
+        account=row.base,
+        target=row.target,
+        arguments={**work.call.arguments, **work.changed},
+        effect=row.effect,
+        risk=row.risk,
+        agent=work.context.agent,
+        environment=os.environ.get("AGENTGUARD_ENVIRONMENT", ""),
+        reading=Reading.of(work.connector),
     )
 
 
-def charges_of(policy: Policy, subject: Subject, session: str) -> tuple[Charge, ...]:
-    """What the call takes from each limit that counts it."""
-    charges: list[Charge] = []
-    for limit in policy.limits_of(subject.operation):
-        try:
-            count, amount = passing(limit, subject)
-        except Untold:
-            continue  # the decision has held that against the call
-        if limit.count is not None:
-            charges.append(_charge(limit, session, count))
-        if limit.amount is not None and amount is not None:
-            charges.append(_charge(limit, session, float(amount), money=True))
-    return tuple(charges)
+def charges_of(limit: Limit, subject: Subject, session: str, *, waived: bool = False) -> list[Charge]:
+    """What the call takes from *limit*. One whose amount is not known takes all of it: nobody can say what is left."""
+    try:
+        count, amount = passing(limit, subject)
+    except Untold:
+        count, amount = 1, None
+        if limit.amount is not None:
+            amount = decimal_of(limit.amount)
+    counts, moneys = _by_count(limit, count, session, waived), _by_amount(limit, amount or Decimal(0), session, waived)
+    return [charge for charge in (counts, moneys) if charge is not None]
 
 
-def _charge(limit: Limit, session: str, amount: float, *, money: bool = False) -> Charge:
-    kind = f"{limit.name}:{limit.currency}" if money else limit.name
-    name = kind if limit.window is not None else f"{kind}@{session}"
-    most = float(limit.amount or 0) if money else float(limit.count or 0)
-    return Charge(name, amount, most, limit.window, limit.name)
+def _by_count(limit: Limit, count: int, session: str, waived: bool = False) -> Charge | None:
+    if limit.count is None:
+        return None
+    return _charge(limit, limit.each or "calls", count, limit.count, session, waived)
 
 
-def _waived(charge: Charge) -> Charge:
-    return Charge(charge.name, charge.amount, charge.most, charge.window, charge.label, waived=True)
+def _by_amount(limit: Limit, amount: Decimal, session: str, waived: bool = False) -> Charge | None:
+    if limit.amount is None or limit.currency is None:
+        return None
+    return _charge(limit, limit.currency, float(amount), float(decimal_of(limit.amount)), session, waived)
+
+
+def _charge(limit: Limit, unit: str, amount: float, most: float, session: str, waived: bool) -> Charge:
+    name = f"{limit.name} in {unit}" + ("" if limit.window is not None else f" of {session}")
+    per = "session" if limit.window is None else str(limit.per)
+    return Charge(name, amount, most, limit.window, f"{limit.name} ({most:g} {unit} per {per})", waived)
+
+
+def _used(limit: Limit, ask: Callable[[Charge], float], session: str) -> Used:
+    counts, moneys = _by_count(limit, 0, session), _by_amount(limit, Decimal(0), session)
+    return Used(int(ask(counts)) if counts else 0, Decimal(str(ask(moneys))) if moneys else Decimal(0))

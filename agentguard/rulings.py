@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from agentguard.calls import Risk
@@ -33,13 +33,8 @@ class Ruling:
     """The version of the policy, which is part of what an approval is bound to."""
     charges: Sequence[Charge] = field(default_factory=tuple)
     """What the call takes from the limits that apply to it."""
-
-    def passing(self, charge: Charge, then: Verdict, used: float) -> Ruling:
-        """The ruling where *charge* would pass its limit, of which *used* is used up."""
-        worst = max(self.verdict, then, key=list(Verdict).index)
-        waived = tuple(replace(c, waived=True) if c.name == charge.name else c for c in self.charges)
-        why = f"it would pass the limit of {charge.label}: {used:g} of {charge.most:g} are used"
-        return replace(self, verdict=worst, rule=f"limit {charge.label}", reason=why, charges=waived)
+    undoable: bool = True
+    """Whether the call may be taken back; where not, a rollback says so."""
 
 
 def by_risk(risk: Risk) -> Ruling:

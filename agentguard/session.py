@@ -240,9 +240,9 @@ class Session:
         to: str | None = None,
         *,
         cause: BaseException | str | None = None,
-        concurrency: int = 1,
+        concurrency: int | None = None,
         timeout: float | None = None,
-        on_failure: Literal["continue", "stop"] = "continue",
+        on_failure: Literal["continue", "stop"] | None = None,
         plan: str | None = None,
         agreed: bool = False,
     ) -> Report:
@@ -253,13 +253,14 @@ class Session:
 
         Calls that have nothing to do with each other are taken back side by side, *concurrency* at a time. After
         *timeout* seconds no further undo is begun; nor after one that does not work, where *on_failure* is "stop". So
-        does Ctrl-C, which raises RollbackStopped when the undo that is under way has ended.
+        does Ctrl-C, which raises RollbackStopped when the undo that is under way has ended. What is not given is as the
+        policy's [unwind] says: one at a time, no limit, go on.
 
         With *plan*, the digest of a `RollbackPlan`, it does exactly that; raises PlanChanged, and does nothing, where
         it would do something else by now. An undo of high risk asks, like any call, unless a person has *agreed* to all
         of them.
         """
-        brake = Brake(Pace(concurrency, timeout, on_failure, agreed, plan))
+        brake = Brake(self.gatekeeper.pace(concurrency, timeout, on_failure, agreed, plan))
         with brake.on_interrupt():
             return self.drive(lambda: take_back(self, to, cause, brake), "session.arollback()")
 
@@ -268,14 +269,14 @@ class Session:
         to: str | None = None,
         *,
         cause: BaseException | str | None = None,
-        concurrency: int = 1,
+        concurrency: int | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - not of the coroutine: what was begun is brought to its end
-        on_failure: Literal["continue", "stop"] = "continue",
+        on_failure: Literal["continue", "stop"] | None = None,
         plan: str | None = None,
         agreed: bool = False,
     ) -> Report:
         """The same for asynchronous programs."""
-        brake = Brake(Pace(concurrency, timeout, on_failure, agreed, plan))
+        brake = Brake(self.gatekeeper.pace(concurrency, timeout, on_failure, agreed, plan))
         return await arun(take_back(self, to, cause, brake), approver=self.approver)
 
     def plan(self, to: str | None = None) -> RollbackPlan:

@@ -71,6 +71,8 @@ class Work:
     """Arguments that the handler sends in place of the caller's."""
     gap: str | None = None
     """Why there is no way back although the operation has one."""
+    undoable: bool = True
+    """Whether the policy lets it be taken back."""
     mark: str | None = None
     """What the handler writes into the request, to know the effect by."""
     once: str | None = None

@@ -28,9 +28,11 @@ from agentguard.ledger.rows import CallRow, SessionRow, SessionState
 @click.argument("session")
 @click.option("--to", metavar="SAVEPOINT", help="Only what came after this savepoint.")
 @click.option("--plan", metavar="DIGEST", help="Do exactly what `agentguard plan` has shown, or nothing.")
-@click.option("--concurrency", default=1, show_default=True, type=click.IntRange(1), help="Undos at a time.")
+@click.option("--concurrency", type=click.IntRange(1), help="Undos at a time; by default one, or as [unwind] says.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds after which no undo is begun.")
-@click.option("--on-failure", type=click.Choice(["continue", "stop"]), default="continue", show_default=True)
+@click.option(
+    "--on-failure", type=click.Choice(["continue", "stop"]), help="Whether an undo that fails stops the others."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @ledger_option
 @json_option
@@ -38,9 +40,9 @@ def rollback(
     session: str,
     to: str | None,
     plan: str | None,
-    concurrency: int,
+    concurrency: int | None,
     timeout: float | None,
-    on_failure: Literal["continue", "stop"],
+    on_failure: Literal["continue", "stop"] | None,
     yes: bool,
     ledger: str | None,
     as_json: bool,

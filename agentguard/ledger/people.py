@@ -260,8 +260,9 @@ def consume(db: apsw.Connection, call: CallRow, digest: str) -> None:
         return
     db.execute(
         "UPDATE approval SET state = 'consumed', seq = ? "
-        "WHERE id = ? AND session = ? AND digest = ? AND state = 'approved' AND expires_at > ?",
-        (call.seq, call.approval, call.session, digest, time.time()),
+        "WHERE id = ? AND session = ? AND digest = ? AND state = 'approved' AND expires_at > ? "
+        "AND NOT EXISTS (SELECT 1 FROM call WHERE session = ? AND approval = ?)",
+        (call.seq, call.approval, call.session, digest, time.time(), call.session, call.approval),
     )
     if db.changes() != 1:
         raise ApprovalInvalid(
