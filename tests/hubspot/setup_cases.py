@@ -146,7 +146,7 @@ PIPELINES = [
             "deals", "default", {"label": "Renewals", "displayOrder": 1, "stages": STAGES}
         ),
         COMPENSATED,
-        (r"pipelines\.deals\.default\.stages\.\d\.(id|createdAt)",),
+        (r"pipelines\.deals\.default\.stages\.\d\.id",),
     ),
     Case(
         "crm.pipelines.stages.create",

@@ -42,7 +42,9 @@ class Base(Service):
         return Reply(404, b"<html><body>Error 404 Not Found</body></html>", {"content-type": "text/html"})
 
     def visible(self) -> dict[str, Any]:
-        return {name: hidden(part) for name, part in self.state.items() if name != "next"}
+        shown = {name: hidden(part) for name, part in self.state.items() if name not in ("next", "search_lag")}
+        # What is defined again under its name is the same, whenever that was.
+        return shown | {name: hidden(shown[name], "createdAt") for name in ("properties", "pipelines", "schemas")}
 
     def new_id(self) -> str:
         self.state["next"] += 1
@@ -61,12 +63,12 @@ HIDDEN = ("updatedAt", "history", "filtersUpdatedAt", "listVersion", "archivedAt
 """Times and traces that a snapshot leaves out; whether a thing is archived stays."""
 
 
-def hidden(value: Any) -> Any:
-    """A part of the state without what is only a time or a trace."""
+def hidden(value: Any, *more: str) -> Any:
+    """A part of the state without what is only a time or a trace, and without what *more* names."""
     if isinstance(value, dict):
-        shown = {k: hidden(v) for k, v in value.items() if k not in HIDDEN}
+        shown = {k: hidden(v, *more) for k, v in value.items() if k not in HIDDEN and k not in more}
         return shown | ({"deleted": True} if value.get("deletedAt") else {})
-    return [hidden(entry) for entry in value] if isinstance(value, list) else value
+    return [hidden(entry, *more) for entry in value] if isinstance(value, list) else value
 
 
 def now() -> str:

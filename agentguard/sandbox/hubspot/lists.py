@@ -47,7 +47,12 @@ class Lists(Base):
         body = shaped(call.body, ["name"], ["parentFolderId"])
         parent = self.folder(body.get("parentFolderId") or "0")
         number = self.new_id()
-        self.state["folders"][number] = {"id": int(number), "name": body["name"], "parentFolderId": parent["id"]}
+        self.state["folders"][number] = {
+            "id": int(number),
+            "name": body["name"],
+            "parentFolderId": parent["id"],
+            "createdAt": now(),
+        }
         self.effect("folder created", id=number)
         return Reply(201, {"folder": self.folder_tree(self.state["folders"][number])})
 
@@ -126,6 +131,16 @@ class Lists(Base):
     def get_list(self, call: Incoming) -> Reply:
         shown = self.list_shown(self.live_list(call["listId"]), call.query.get("includeFilters", "").lower() == "true")
         return Reply(200, {"list": shown})
+
+    @route("GET", "/crm/v3/lists/object-type-id/{objectTypeId}/name/{listName}")
+    def get_list_by_name(self, call: Incoming) -> Reply:
+        kind = TYPES.get(call["objectTypeId"], call["objectTypeId"])
+        for found in self.state["lists"].values():
+            alike = found["name"] == call["listName"] and TYPES.get(found["objectTypeId"]) == kind
+            if alike and not found.get("deletedAt"):
+                filters = call.query.get("includeFilters", "").lower() == "true"
+                return Reply(200, {"list": self.list_shown(found, filters)})
+        raise missing(f"List does not exist with name {call['listName']}.")
 
     @route("DELETE", LIST)
     def remove_list(self, call: Incoming) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,8 +23,8 @@ OBJECTS = "/crm/v3/objects/{objectType}"
 class Records(Base):
     """`/crm/v3/objects`."""
 
-    def live(self, kind: str, given: str, by: str | None = None) -> dict[str, Any]:
-        """The record with this id or unique value, unless it is archived."""
+    def live(self, kind: str, given: str, by: str | None = None, *, archived: bool = False) -> dict[str, Any]:
+        """The record with this id or unique value that is not archived, or that is."""
         for record in self.state["records"][kind].values():
             if by is None or by == "hs_object_id":
                 found = record["id"] == given
@@ -34,7 +35,7 @@ class Records(Base):
                     )
                 found = record["properties"].get(by) is not None and record["properties"][by] == given.lower()
                 found = found or (by == "email" and given.lower() in self.other_addresses(record))
-            if found and not record["archived"]:
+            if found and record["archived"] is archived:
                 return record  # type: ignore[no-any-return]  # the state is JSON
         raise missing()
 
@@ -111,6 +112,7 @@ class Records(Base):
             "updatedAt": moment,
             "archived": False,
             "history": {},
+            "source": "INTEGRATION",
         }
         self.state["records"][kind][record["id"]] = record
         self.write(kind, record, clean)
@@ -131,6 +133,7 @@ class Records(Base):
         """A record as answers show it: the properties that were asked for, null where there is no value."""
         modified = "lastmodifieddate" if kind == "contacts" else "hs_lastmodifieddate"
         own = {"hs_object_id": record["id"], "createdate": record["createdAt"], modified: record["updatedAt"]}
+        own |= {"hs_object_source": record.get("source", "CRM_UI")} if "hs_object_source" in names else {}
         wanted = names or list(SHOWN.get(kind, ()))
         known = [name for name in wanted if name in self.state["properties"][kind]]
         values = {name: record["properties"].get(name) for name in known if name not in own}
@@ -154,12 +157,7 @@ class Records(Base):
     @route("GET", OBJECTS + "/{objectId}")
     def get_record(self, call: Incoming) -> Reply:
         kind = self.kind(call)
-        if call.query.get("archived", "").lower() == "true":
-            record = self.state["records"][kind].get(call["objectId"])
-            if record is None or not record["archived"]:
-                raise missing()
-        else:
-            record = self.live(kind, call["objectId"], call.query.get("idProperty"))
+        record = self.live(kind, call["objectId"], call.query.get("idProperty"), archived=in_the_bin(call))
         history = asked(call, "propertiesWithHistory")
         more = {"propertiesWithHistory": {n: record["history"].get(n, []) for n in history}} if history else {}
         return Reply(200, self.shown(kind, record, [*asked(call, "properties"), *history], **more))
@@ -195,7 +193,7 @@ class Records(Base):
         for item in members(body["inputs"]):
             given = shaped(item, ["id"])["id"]
             try:
-                record = self.live(kind, str(given), body.get("idProperty"))
+                record = self.live(kind, str(given), body.get("idProperty"), archived=in_the_bin(call))
             except Refuse as refused:
                 if refused.reply.status != 404:
                     raise
@@ -208,8 +206,17 @@ class Records(Base):
     @route("POST", OBJECTS + "/batch/create")
     def create_batch(self, call: Incoming) -> Reply:
         kind = self.kind(call)
-        made = [self.make(kind, item, ("objectWriteTraceId",)) for item in listed(call.body)]
-        return batch([self.shown(kind, record, list(record["properties"])) for record in made], status=201)
+        made, errors = [], []
+        for item in listed(call.body):
+            try:
+                made.append(self.make(kind, item, ("objectWriteTraceId",)))
+            except Refuse as refused:
+                if "objectWriteTraceId" not in item:  # without trace ids a batch is made as a whole or not at all
+                    raise
+                body = refused.reply.body
+                trace = {"objectWriteTraceId": [item["objectWriteTraceId"]]}
+                errors.append(member_error(body["category"], body["message"], **trace))
+        return batch([self.shown(kind, record, list(record["properties"])) for record in made], errors, status=201)
 
     @route("POST", OBJECTS + "/batch/update")
     def update_batch(self, call: Incoming) -> Reply:
@@ -255,7 +262,10 @@ class Records(Base):
     def search_records(self, call: Incoming) -> Reply:
         kind = self.kind(call)
         body = shaped(call.body, (), ["query", "limit", "after", "sorts", "properties", "filterGroups"])
-        found = [r for r in self.state["records"][kind].values() if not r["archived"] and _selected(r, body)]
+        # The index lags: a test says by how many seconds.
+        lag = float(self.state.get("search_lag", 0.0))
+        indexed = [r for r in self.state["records"][kind].values() if seconds_since(r["updatedAt"]) >= lag]
+        found = [r for r in indexed if not r["archived"] and _selected(r, body)]
         results = [self.shown(kind, r, body.get("properties") or []) for r in found[: int(body.get("limit") or 10)]]
         return Reply(200, {"total": len(found), "results": results})
 
@@ -279,6 +289,17 @@ class Records(Base):
         return Reply(204)
 
 
+def in_the_bin(call: Incoming) -> bool:
+    """Whether archived records are asked for, and no others."""
+    return str(call.query.get("archived", "")).lower() == "true"
+
+
+def seconds_since(when: str | float) -> float:
+    """How long ago a time was: one of HubSpot's, or seconds since 1970."""
+    moment = datetime.fromisoformat(when).timestamp() if isinstance(when, str) else when
+    return datetime.now(UTC).timestamp() - moment
+
+
 def asked(call: Incoming, name: str) -> list[str]:
     """The names in a query: repeated, or with commas between them."""
     pairs = parse_qsl(urlsplit(call.target).query)
@@ -300,10 +321,14 @@ def _selected(record: dict[str, Any], body: dict[str, Any]) -> bool:
 
 def _passes(record: dict[str, Any], one: dict[str, Any]) -> bool:
     shaped(one, ["propertyName", "operator"], ["value", "values", "highValue"])
-    value = record["properties"].get(one["propertyName"])
+    own = {"hs_object_source": record.get("source", "CRM_UI")}
+    own |= dict.fromkeys(("createdate", "hs_createdate"), record["createdAt"])
+    value = {**record["properties"], **own}.get(one["propertyName"])
     match one["operator"]:
         case "EQ":
             return bool(value == one["value"])
+        case "GTE":
+            return value is not None and seconds_since(value) <= seconds_since(float(one["value"]) / 1000)
         case "NEQ":
             return bool(value != one["value"])
         case "HAS_PROPERTY":

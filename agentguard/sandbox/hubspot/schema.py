@@ -83,7 +83,7 @@ class Schema(Base):
             raise refusal(409, "OBJECT_ALREADY_EXISTS", f"A property named '{body['name']}' already exists.")
         if body["groupName"] not in self.state["groups"][kind]:
             raise refusal(400, "VALIDATION_ERROR", f"Property group {body['groupName']} does not exist")
-        made = {**definition(body["name"]), "hubspotDefined": False, **body}
+        made = {**definition(body["name"]), "hubspotDefined": False, "createdAt": now(), **body}
         self.state["properties"][kind][body["name"]] = made
         self.effect("property created", type=kind, name=body["name"])
         return made
@@ -100,7 +100,13 @@ class Schema(Base):
 
     @route("GET", PROPERTIES + "/{propertyName}")
     def get_property(self, call: Incoming) -> Reply:
-        return Reply(200, self.live_property(self.kind(call), call["propertyName"]))
+        kind, name = self.kind(call), call["propertyName"]
+        if call.query.get("archived", "").lower() == "true":
+            found = self.state["properties"][kind].get(name)
+            if found is None or not found["archived"]:
+                raise missing(f"Property {name} does not exist")
+            return Reply(200, found)
+        return Reply(200, self.live_property(kind, name))
 
     @route("PATCH", PROPERTIES + "/{propertyName}")
     def update_property(self, call: Incoming) -> Reply:
@@ -163,7 +169,8 @@ class Schema(Base):
         made = []
         for item in given:
             body = shaped(item, ["label", "displayOrder"], ["metadata"])
-            made.append(stage(self.new_id(), body["label"], body["displayOrder"], body.get("metadata") or {}))
+            one = stage(self.new_id(), body["label"], body["displayOrder"], body.get("metadata") or {})
+            made.append({**one, **dict.fromkeys(("createdAt", "updatedAt"), now())})
         return made
 
     @route("GET", PIPELINES)

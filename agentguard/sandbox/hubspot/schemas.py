@@ -51,7 +51,7 @@ class Schemas(Base):
         return Reply(201, made)
 
     def ends(self, own: str, other: str, name: str | None) -> dict[str, Any]:
-        made = {"id": self.new_id(), "fromObjectTypeId": own, "toObjectTypeId": other}
+        made = {"id": self.new_id(), "fromObjectTypeId": own, "toObjectTypeId": other, "createdAt": now()}
         return {**made, **({"name": name} if name else {})}
 
     @route("GET", SCHEMAS + "/{objectType}")

@@ -14,6 +14,7 @@ from agentguard_connectors.hubspot import pipelines as pipelines
 from agentguard_connectors.hubspot import properties as properties
 from agentguard_connectors.hubspot import records as records
 from agentguard_connectors.hubspot import schemas as schemas
+from agentguard_connectors.hubspot import traces as traces
 from agentguard_connectors.hubspot.base import hubspot
 
 __all__ = ["hubspot"]

@@ -13,8 +13,14 @@ from typing import Any
 
 from agentguard.calls import ABSENT, Answer, Json, read
 from agentguard.connector import Account, Connector
+from agentguard.errors import AgentguardError
 from agentguard_connectors.hubspot.codec import HubSpotCodec
 from agentguard_connectors.hubspot.seams import DEFAULT_HOST, HubSpotSeam
+
+
+class Unproven(AgentguardError):
+    """What was looked for shows neither that a call happened nor that it did not."""
+
 
 IN_THE_BIN = "an archived copy stays in HubSpot's recycling bin for 90 days"
 
@@ -70,6 +76,11 @@ def plain(value: Json) -> Json:
     if value is None or value == "":
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def since_then(made: Mapping[str, Json], since: str) -> bool:
+    """Whether something was created since. The intent is noted to the second; what shows no time proves nothing."""
+    return bool(made.get("createdAt")) and int(moment(str(made["createdAt"]))) >= int(moment(since))
 
 
 def moment(text: str) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from agentguard.calls import Call, Effect, Handler, Json, Read, Risk, Step, forward, no_undo, read, unchanged
 from agentguard_connectors.hubspot.base import IN_THE_BIN, hubspot, moment
+from agentguard_connectors.hubspot.marks import numbered, place_for
 from agentguard_connectors.hubspot.records import CREATED_AGAIN, creating_again, restoring, taking_back
 
 AT_ONCE = 60.0
@@ -18,11 +19,18 @@ AT_ONCE = 60.0
 
 
 @hubspot.guards("crm.objects.batch.create", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=IN_THE_BIN)
-def create(call: Call) -> Handler:
+def create(call: Call, mark: str | None) -> Handler:
     """Create records; each is archived again."""
     object_type, inputs = call.arguments["objectType"], call.arguments.get("inputs") or []
     names = _names(inputs)
-    made = yield forward()
+    given = [item.get("properties") or {} for item in inputs]
+    place = yield from place_for(object_type, given, mark)
+    go = forward()
+    if place and mark:
+        texts = numbered(mark, len(inputs))
+        marked = [{**own, place: text} for own, text in zip(given, texts, strict=True)]
+        go = go.changing(inputs=[{**item, "properties": own} for item, own in zip(inputs, marked, strict=True)])
+    made = yield go
     for record in made["results"]:
         yield taking_back(object_type, record, names)
 

@@ -14,6 +14,8 @@ from agentguard.wire.codec import Decoded, RestCodec
 from agentguard.wire.http import Request, Response
 
 LINKS = "crm.associations.v4.batch.get_page"
+LOCKED_FOR = 2.0
+"""Seconds that a lock (status 423) lasts: https://developers.hubspot.com/docs/api-reference/error-handling."""
 
 
 class HubSpotCodec(RestCodec):
@@ -27,6 +29,8 @@ class HubSpotCodec(RestCodec):
     def answer(self, operation: Operation, response: Response) -> Answer:
         """Say what *response* proves. A redirect proves that nothing was done here; 207 means that a part was done."""
         answer = super().answer(operation, response)
+        if answer.retry_after is None and response.status in (423, 429):
+            answer = replace(answer, retry_after=_again_in(response))
         if 300 <= response.status < 400 and operation.verb not in ("GET", "HEAD"):
             where = response.headers.get("location", "elsewhere")
             return Answer(response.status, answer.value, Certainty.REFUSED, error=f"HTTP {response.status}: at {where}")
@@ -44,3 +48,20 @@ class HubSpotCodec(RestCodec):
         details = [str(e.get("message")) for e in value.get("errors") or [] if isinstance(e, dict) and e.get("message")]
         category = f" [{value['category']}]" if value.get("category") else ""
         return words + category + (f" ({'; '.join(details)[:300]})" if details else "")
+
+
+def _again_in(response: Response) -> float | None:
+    """Seconds after which a request that came too often, or met a lock, is taken; None where HubSpot does not tell.
+
+    With 429 it sends the length of the window that was used up, in milliseconds; a daily limit has no such header
+    (https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines).
+    """
+    if response.status == 423:
+        return LOCKED_FOR
+    body = response.json()
+    if isinstance(body, dict) and body.get("policyName") == "DAILY":
+        return None
+    try:
+        return max(float(response.headers.get("x-hubspot-ratelimit-interval-milliseconds", "")) / 1000, 0.0)
+    except ValueError:
+        return None

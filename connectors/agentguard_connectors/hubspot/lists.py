@@ -93,7 +93,8 @@ def rename(call: Call) -> Handler:
     """Rename a list; the old name comes back."""
     before = yield _list(call)
     way_back = undo("crm.lists.update_name", listId=call.arguments["listId"], listName=before["name"])
-    left, back = {"name": call.arguments.get("listName")}, {"name": before["name"]}
+    # HubSpot trims the name; where the answer is lost, nothing else tells.
+    left, back = {"name": str(call.arguments.get("listName") or "").strip()}, {"name": before["name"]}
     yield way_back.on(_list(call), left=left, back=back, same_shape=True)
     yield forward()
 

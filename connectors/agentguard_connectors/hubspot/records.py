@@ -26,6 +26,7 @@ from agentguard.calls import (
 )
 from agentguard_connectors.hubspot.base import IN_THE_BIN, hubspot, kind_of, plain
 from agentguard_connectors.hubspot.links import spec_of, visible_links
+from agentguard_connectors.hubspot.marks import place_for
 
 CORE = ("contacts", "companies", "deals", "tickets")
 ENGAGEMENTS = ("notes", "tasks", "calls", "emails", "meetings")
@@ -39,10 +40,12 @@ CREATED_AGAIN = (
 
 
 @hubspot.guards("crm.objects.create", effect=Effect.COMPENSABLE, risk=Risk.LOW, remains=IN_THE_BIN)
-def create(call: Call) -> Handler:
+def create(call: Call, mark: str | None) -> Handler:
     """Create a record; it is archived again."""
-    made = yield forward()
-    yield taking_back(call.arguments["objectType"], made, call.arguments.get("properties") or {})
+    object_type, given = call.arguments["objectType"], call.arguments.get("properties") or {}
+    place = yield from place_for(object_type, [given], mark)
+    made = yield forward().changing(properties={**given, place: mark}) if place else forward()
+    yield taking_back(object_type, made, given)
 
 
 def taking_back(object_type: str, made: Json, given: Iterable[str]) -> Undo:

@@ -139,10 +139,17 @@ def gated_api(api: Any, gate: Gate) -> Any:
 
 
 def _in_context(client: Any) -> Any:
-    """The `call_api` of an API client, which runs in the caller's context in a thread, too."""
+    """The `call_api` of an API client, which runs in the caller's context in a thread, too.
+
+    The SDK reads an answer by its status and knows 201 for most creations. What a resumed session is given for a call
+    whose answer was lost, and was looked up, comes with 200.
+    """
 
     def call_api(*arguments: Any, async_req: Any = None, **settings: Any) -> Any:
         call = type(client).call_api
+        known = settings.get("response_types_map")
+        if known and 201 in known:
+            settings["response_types_map"] = {200: known[201], **known}
         if not async_req:
             return call(client, *arguments, **settings)
         run = contextvars.copy_context().run
