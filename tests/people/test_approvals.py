@@ -60,7 +60,12 @@ def test_an_approved_call_goes_once(agent: Agent, key: Path) -> None:
     assert guarded.post("purge", json={}).status_code == 204
     assert agent.purges() == 1
     row = agent.store.people.approval(name)
-    assert (row.state, row.decided_by, row.key, row.seq) == (ApprovalState.CONSUMED, "ann", "ann", session.calls[-1].seq)
+    assert (row.state, row.decided_by, row.key, row.seq) == (
+        ApprovalState.CONSUMED,
+        "ann",
+        "ann",
+        session.calls[-1].seq,
+    )
     assert session.calls[-1].approval == name
     assert agent.asks(session) != name
     assert agent.purges() == 1
