@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPException
 from itertools import count
 from pathlib import Path
@@ -61,7 +62,8 @@ PATIENCE = 0.3
 LATE = 1.5
 """Seconds by which such an answer is delayed."""
 FOREVER = 10.0
-LIMITED = {"status": 429, "headers": {"retry-after": "0"}, "body": {"object": "error", "code": "rate_limited"}}
+TOLD = {"object": "error", "status": 429, "code": "rate_limited", "message": "Slow down."}
+LIMITED = {"status": 429, "headers": {"retry-after": "0"}, "body": TOLD}
 BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("drop_before", {}),
     ("drop_after", {}),
@@ -349,6 +351,19 @@ def test_every_fault_of_the_stand_ins_is_tried() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # stripe's own call of httpx
+@pytest.mark.parametrize("name", SDKS)
+async def test_a_bare_client_repeats_a_write_where_it_knows_how_to(boxes: dict[str, Box], name: str) -> None:
+    sdk, sent = SDKS[name], []
+    faults: list[tuple[str, dict[str, Any]]] = [("drop_after", {}), ("status_before", LIMITED)]
+    for mode, details in faults:
+        box = boxes[sdk.service].reset()
+        at = At(box.url, FOREVER, repeats=True)
+        await outcome(sdk, at, sdk.make(at), partial(box.fault, mode, times=9, **details))
+        sent.append(len(box.requests("POST")) - 1)
+    assert (max(sent) > 1) == (name not in ("httpx", "httpx async"))
+
+
+@pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # likewise
 @pytest.mark.parametrize(("mode", "details"), BROKEN, ids=BROKEN_IDS)
 @pytest.mark.parametrize("name", SDKS)
 async def test_a_write_is_one_request_whatever_breaks(
@@ -359,9 +374,7 @@ async def test_a_write_is_one_request_whatever_breaks(
     declared = declare(Api("issues", (Route(f"POST {ISSUES}", effect=Effect.IRREVERSIBLE),), base=box.url))
     session = agentguard.session(agent="a", intent="i", ledger=ledger, approver=lambda _card: True)
 
-    def arm() -> None:
-        box.fault(mode, times=9, **details)
-
+    arm = partial(box.fault, mode, times=9, **details)
     eager = At(box.url, seconds, repeats=True)
     guarded = agentguard.wrap(sdk.make(eager), session, declared if name in PLAIN else None)
     raised = await outcome(sdk, eager, guarded, arm)
