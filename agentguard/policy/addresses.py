@@ -64,6 +64,6 @@ def is_within(address: str, domains: Iterable[str]) -> bool:
         return False
     for known in domains:
         wanted = known.lower()
-        if domain == wanted or (wanted.startswith("*.") and domain.endswith(wanted[1:]) and domain != wanted[2:]):
+        if domain == wanted or (wanted.startswith("*.") and domain.endswith(wanted[1:])):
             return True
     return False

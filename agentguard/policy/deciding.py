@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cached_property
 
 import msgspec
 from msgspec import UnsetType
@@ -76,7 +77,7 @@ class Policy:
         plain: dict[str, Json] = msgspec.to_builtins(whole, enc_hook=plainly)
         return plain
 
-    @property
+    @cached_property
     def version(self) -> str:
         """SHA-256 of the canonical policy: the same for the same rules, whatever file they come from."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentguard.calls import Effect, Risk
@@ -379,6 +379,7 @@ CALLS = st.builds(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(RULES, max_size=5), LIMITS, CALLS)
 def test_deciding_never_raises_and_never_lets_pass_what_is_refused(
     rules: list[Rule], limits: list[Limit], call: Subject
@@ -396,6 +397,7 @@ def test_deciding_never_raises_and_never_lets_pass_what_is_refused(
     assert len(policy.version) == 64
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(RULES, max_size=5), CALLS)
 def test_a_further_rule_that_refuses_lets_no_more_pass(rules: list[Rule], call: Subject) -> None:
     stricter = Policy([*rules, Rule(operations="bank.*", then="refuse")]).decide(call)
