@@ -1,11 +1,13 @@
 """What every part of the Notion stand-in needs: who asks, what a body may hold, ids, times, lists, refusals.
 
 Tokens that begin with `ntn_` or `secret_` belong to the connection's bot; `ntn_colleague` is a person. Ids in the
-state's `unshared` are not found, as on Notion, which does not tell what is missing from what was not shared.
+state's `unshared` are not found, as on Notion, which does not tell what is missing from what was not shared. Those in
+its `unindexed` are not shown by queries and searches yet.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +18,7 @@ from agentguard.sandbox.server import Incoming, Refuse, Reply, Service
 Data = dict[str, Any]
 VERSIONS = ("2022-06-28", "2025-09-03", "2026-03-11")
 BOOK_KEEPING = ("last_edited_time", "last_edited_by")
+HIDDEN = ("counter", "unshared", "unindexed")
 KINDS = ("pages", "blocks", "databases", "data_sources")
 
 
@@ -74,7 +77,7 @@ class Base(Service):
 
     def visible(self) -> Data:
         """The state without times, and without the properties that nobody has filled in."""
-        shown = {name: _without_times(part) for name, part in self.state.items() if name not in ("counter", "unshared")}
+        shown = {name: _without_times(part) for name, part in self.state.items() if name not in HIDDEN}
         for page in shown["pages"].values():
             page["values"] = {which: value for which, value in page["values"].items() if value not in (None, False, [])}
         return shown
@@ -191,6 +194,10 @@ class Base(Service):
         if "in_trash" in thing:
             shown["in_trash"] = shown["archived"] = self.trashed(thing)
         return shown
+
+    def indexed(self, things: Iterable[Data]) -> list[Data]:
+        """Those of *things* that queries and searches show already."""
+        return [one for one in things if one["id"] not in self.state.get("unindexed", ())]
 
     def listed(self, call: Incoming, items: list[Data], kind: str) -> Reply:
         """One page of a list; the cursor is the id of the first item of the next one."""

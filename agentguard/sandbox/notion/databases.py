@@ -201,7 +201,7 @@ class Databases(Pages):
         body = self.body(call, *names)
         source = self.find("data_sources", call["data_source_id"])
         trash = bool(self.asked_for_trash(call, body))
-        rows = [self.show_page(page) for page in self.rows(source) if self.trashed(page) == trash]
+        rows = [self.show_page(page) for page in self.indexed(self.rows(source)) if self.trashed(page) == trash]
         if body.get("filter") is not None:
             rows = [row for row in rows if matches(row, body["filter"])]
         return self.listed(call, rows, "page_or_data_source")

@@ -108,8 +108,8 @@ class Talk(Databases):
     def search(self, call: Incoming) -> Reply:
         body = self.body(call, "query", "sort", "filter", "start_cursor", "page_size")
         wanted = body.get("query", "").lower()
-        pages = [one for one in self.state["pages"].values() if not self.trashed(one)]
-        sources = [one for one in self.state["data_sources"].values() if not one["in_trash"]]
+        pages = [one for one in self.indexed(self.state["pages"].values()) if not self.trashed(one)]
+        sources = [one for one in self.indexed(self.state["data_sources"].values()) if not one["in_trash"]]
         kind = only(body.get("filter", {}), "body.filter", "property", "value").get("value")
         found: list[Any] = [
             (one, one["values"].get("title", []), self.show_page) for one in pages if kind != "data_source"

@@ -9,9 +9,9 @@ from collections.abc import Callable, Generator
 from typing import Any
 from urllib.parse import unquote
 
-from agentguard.calls import Call, Effect, Finder, Handler, Json, Read, Risk, Undo, forward, no_undo, read, undo
-from agentguard_connectors.notion import shapes, views
-from agentguard_connectors.notion.blocks import PLACE, all_children, beyond, from_trash, ours, registered, to_trash
+from agentguard.calls import Call, Effect, Handler, Json, Read, Risk, Undo, forward, no_undo, read, undo
+from agentguard_connectors.notion import marks, shapes, views
+from agentguard_connectors.notion.blocks import PLACE, beyond, from_trash, registered, to_trash
 from agentguard_connectors.notion.service import TRASH, notion
 
 NOT_COMPARED = ("columns", "partial", "parent")
@@ -25,41 +25,20 @@ def look_at(page_id: str) -> Read:
 
 
 @notion.guards("pages.create", effect=Effect.COMPENSABLE, remains=TRASH)
-def create(template: Json) -> Handler:
+def create(call: Call, template: Json, mark: str | None) -> Handler:
     """Create a page, or a row of a data source; it is put into the trash."""
-    made = yield forward()
+    properties = call.arguments.get("properties") or {}
+    place = yield from marks.place_for(call.arguments.get("parent"), properties, mark)
+    go = forward()
+    if place and mark:
+        go = go.changing(properties={**properties, place: marks.written(mark)})
+    made = yield go
     seen = views.page(made)
     # A template is applied some time after the answer, and changes what the page shows.
     # Who edited it last shows that somebody else wrote into it, which would go to the trash with it.
     left = {"in_trash": False} if template else {n: v for n, v in seen.items() if n not in NOT_COMPARED}
     trash = undo("pages.update", page_id=made["id"], in_trash=True)
     yield trash.on(look_at(made["id"]), left=left, back={"in_trash": True}).leaving(TRASH)
-
-
-@notion.finds("pages.create")
-def find_created(parent: dict[str, Json] | None, properties: dict[str, Json] | None, since: str) -> Finder:
-    """Look for the one page of ours that is new there and has the same title; two, or no title, prove nothing."""
-    me = yield read("users.me")
-    title = next((shapes.words(v["title"]) for v in (properties or {}).values() if "title" in v), "")
-    if not title:
-        return None
-    where = shapes.parent(parent) or {}
-    if "data_source_id" in where:
-        recent = {"timestamp": "created_time", "created_time": {"on_or_after": f"{since[:16]}:00Z"}}
-        source = where["data_source_id"]
-        answer = yield read("data_sources.query", data_source_id=source, filter=recent, page_size=100)
-        rows = [row for row in answer["results"] if ours(row, me, since) and _title(row) == title]
-        return rows[0] if len(rows) == 1 and not answer["has_more"] else None
-    if "page_id" not in where:
-        return None
-    below = yield from all_children(where["page_id"])
-    found = [one for one in below if one["type"] == "child_page" and ours(one, me, since)]
-    named = [one["id"] for one in found if one["child_page"]["title"] == title]
-    return (yield read("pages.retrieve", page_id=named[0])) if len(named) == 1 else None
-
-
-def _title(row: dict[str, Json]) -> str:
-    return next((shapes.words(v["title"]) for v in row["properties"].values() if v["type"] == "title"), "")
 
 
 @notion.guards("pages.update", effect=Effect.REVERSIBLE)
