@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agentguard.calls import Call, Effect, Json, Risk
-from agentguard.text import LIMIT, laid_out, moment, oddities, plain, shown, visible
+from agentguard.text import LIMIT, code, laid_out, moment, oddities, plain, shown, visible
 
 if TYPE_CHECKING:
     from agentguard.connector import Connector
@@ -117,14 +117,14 @@ class Card:
 
     def markdown(self) -> str:
         """The card for CommonMark, as GitHub shows it. All values are code, which nothing in them can end."""
-        rows = [f"- **{label}**: {_code(text)}" for label, text in self.facts()]
-        words = [f"- *{label}*: {_code(text)}" for label, text in self.words()]
+        rows = [f"- **{label}**: {code(text)}" for label, text in self.facts()]
+        words = [f"- *{label}*: {code(text)}" for label, text in self.words()]
         return "\n".join([*rows, "", "The agent's own words, not checked:", "", *words])
 
     def slack(self) -> str:
         """The card for Slack's mrkdwn: nobody is mentioned, nothing is linked."""
-        rows = [f"*{label}*  {_entities(_code(text))}" for label, text in self.facts()]
-        words = [f">_{label}_  {_entities(_code(text))}" for label, text in self.words()]
+        rows = [f"*{label}*  {_entities(code(text))}" for label, text in self.facts()]
+        words = [f">_{label}_  {_entities(code(text))}" for label, text in self.words()]
         return "\n".join([*rows, "The agent's own words, not checked:", *words])
 
     def html(self) -> str:
@@ -277,10 +277,6 @@ def _texts(value: Json) -> Iterator[str]:
 
 def _quiet(text: str) -> str:
     return text if _CURRENCY.fullmatch(text) else plain(text)
-
-
-def _code(text: str) -> str:
-    return "`" + shown(text).replace("`", "\\u{60}") + "`"
 
 
 def _entities(text: str) -> str:

@@ -185,6 +185,11 @@ def plain(value: Json, depth: int = 12) -> str:
     return json.dumps(value, default=str)
 
 
+def code(text: str) -> str:
+    """Text of others as code in Markdown, which nothing in it can end."""
+    return "`" + shown(text).replace("`", "\\u{60}") + "`"
+
+
 def moment(seconds: float) -> str:
     """A point in time, for people."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -192,14 +197,46 @@ def moment(seconds: float) -> str:
 
 def laid_out(label: str, text: str, mark: str = "  ") -> Iterator[str]:
     """A label and a value as lines of a terminal; a line that goes on has a bar where others have their label."""
-    room = WIDTH - _LABEL - 4
+    return broken(units(text), f"{mark}{label:<{_LABEL}}  ", f"{mark}{'':<{_LABEL}}| ")
+
+
+def broken(pieces: list[str], head: str, more: str) -> Iterator[str]:
+    """Pieces of text as lines of a terminal: the first behind *head*, others behind *more*, broken at blanks."""
     line: list[str] = []
-    head = f"{mark}{label:<{_LABEL}}  "
-    for unit in units(text):
-        if sum(map(columns, line)) + columns(unit) > room:
-            spaces = [at for at, piece in enumerate(line) if piece == " " and at > len(line) // 2]
+    for piece in pieces:
+        if columns(head) + sum(map(columns, line)) + columns(piece) > WIDTH:
+            spaces = [at for at, char in enumerate(line) if char == " " and at > len(line) // 2]
             cut = spaces[-1] + 1 if spaces else len(line)
             yield head + "".join(line[:cut])
-            line, head = line[cut:], f"{mark}{'':<{_LABEL}}| "
-        line.append(unit)
+            line, head = line[cut:], more
+        line.append(piece)
     yield head + "".join(line)
+
+
+class Theirs(str):
+    """Text in a sentence that is not ours."""
+
+    __slots__ = ()
+
+
+Sentence = tuple[str, ...]
+"""Our words and theirs, in turn. One that begins with a blank belongs to the one before."""
+
+
+def in_lines(sentence: Sentence) -> Iterator[str]:
+    """A sentence as an item of a list in a terminal or a letter."""
+    inner = sentence[0].startswith(" ")
+    pieces = [piece for part in sentence for piece in (units(plain(part)) if isinstance(part, Theirs) else list(part))]
+    head, more = ("      ", "        ") if inner else ("  - ", "    ")
+    return broken(pieces[1:] if inner else pieces, head, more)
+
+
+def bullet(sentence: Sentence) -> str:
+    """A sentence as an item of a list in Markdown."""
+    parts = [code(part or '""') if isinstance(part, Theirs) else _prose(part) for part in sentence]
+    return ("  - " if sentence[0].startswith(" ") else "- ") + "".join(parts).lstrip()
+
+
+def _prose(text: str) -> str:
+    """Our words, in which there may be a sign that Markdown takes for its own."""
+    return re.sub(r"([\\*_\[\]<>#|~&])", r"\\\1", visible(text))

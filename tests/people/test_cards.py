@@ -147,6 +147,8 @@ def test_escapes_are_as_the_documents_say() -> None:
     assert visible("a\u202eb\x1b[0m\n") == "a\\u{202e}b\\u{1b}[0m\\n"
     assert shown("x" + " " * 37 + "y") == "x[37 spaces]y"
     assert shown("\u0430cme.example") == "\\u{430}cme.example"
+    both = "\u0441\u043a\u0438\u0434\u043a\u0430 \u043e\u0442 p\u0430ypal"
+    assert shown(both) == both.replace("p\u0430ypal", "p\\u{430}ypal")
     assert "… (10010 characters) …" in shown(MISLEADING["pads with 10,000 characters"])
 
 
@@ -181,6 +183,11 @@ def test_many_arguments_and_recipients_are_counted() -> None:
 def test_a_recipient_is_an_address_and_not_the_name_it_gives_itself() -> None:
     rows = of_text(card(arguments={"mail": {"to": '"boss@acme.example" <x@evil.example>, b@acme.example'}}))
     assert values(rows, "to") == ['"x@evil.example"', '"b@acme.example"']
+
+
+@pytest.mark.parametrize("given", ["a@acme.example, x", "a@b@c, \nx", "(a@acme.example)"])
+def test_a_list_of_recipients_that_is_not_plain_is_shown_whole(given: str) -> None:
+    assert values(of_text(card(arguments={"to": given})), "to") == [shown(plain(given))]
 
 
 @pytest.mark.parametrize(
