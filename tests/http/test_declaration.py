@@ -199,6 +199,34 @@ MISTAKES: list[tuple[str, str]] = [
         'name = "x"\n[[routes]]\ncall = "POST /a"\nundo = "DELETE /a"\nlook = "DELETE /a"',
         "look is 'DELETE /a', and DELETE is no read",
     ),
+    (
+        'name = "x"\n[[routes]]\ncall = "POST /a"\nmark = "reference"',
+        r"routes\[0\] \(POST /a\): mark is 'reference', not",
+    ),
+    ('name = "x"\n[[routes]]\ncall = "POST /a"\nmark = "body."', r"mark is 'body\.', not body\.NAME or header\.NAME"),
+    ('name = "x"\n[[routes]]\ncall = "POST /a"\neffect = "read"\nmark = "body.b"', "what only reads needs no mark"),
+    ('name = "x"\n[[routes]]\ncall = "PUT /a"\nrestore = "GET /a"\nmark = "body.b"', "restore and mark exclude"),
+    (
+        'name = "x"\nidempotency_header = "Key"\n[[routes]]\ncall = "POST /a"\nmark = "header.key"',
+        "carries the idempotency key already",
+    ),
+    (
+        'name = "x"\n[[routes]]\ncall = "POST /a"\nfind = {read = "GET /a", mark = "b"}',
+        r"routes\[0\] \(POST /a\): find looks for a mark, and the route has no mark",
+    ),
+    ('name = "x"\n[[routes]]\ncall = "POST /a"\nfind = {read = "GET /a"}', "find needs same, the fields to compare"),
+    (
+        'name = "x"\n[[routes]]\ncall = "POST /a"\nmark = "body.b"\nfind = {read = "GET /a", query = {b = "{mark}"}}',
+        "has to say which field shows the mark",
+    ),
+    (
+        'name = "x"\n[[routes]]\ncall = "POST /a"\nmark = "body.b"\nfind = {read = "GET /a/{mark}", same = ["b"]}',
+        "same needs a list",
+    ),
+    (
+        'name = "x"\n[[routes]]\ncall = "POST /a"\nfind = {read = "GET /a", same = ["b"], query = {c = "{d}"}}',
+        r"find\.read needs \{d\}",
+    ),
     ("name = ", "Invalid value"),
 ]
 

@@ -6,7 +6,8 @@ client = agentguard.wrap(httpx.Client(base_url="https://crm.example/api"), sessi
 
 from agentguard import Connector
 from agentguard.operations import OperationTable
-from agentguard_connectors.http.declaration import Api, Find, Route, Undoing, declare
+from agentguard_connectors.http.declaration import declare
+from agentguard_connectors.http.routes import Api, Find, Route, Undoing
 from agentguard_connectors.http.seams import AsyncHttpxSeam, HttpxSeam, RequestsSeam
 
 http = Connector("http", title="HTTP", table=OperationTable([]), seams=[HttpxSeam(), AsyncHttpxSeam(), RequestsSeam()])

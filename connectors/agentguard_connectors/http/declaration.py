@@ -11,6 +11,12 @@
     find = {read = "GET /users", items = "data", same = ["email"]}     # after a lost answer: did it happen?
 
     [[routes]]
+    call = "POST /orders"
+    undo = "POST /orders/{result.id}/cancel"
+    mark = "body.reference"                         # a text that no other call has, to find the order by
+    find = {read = "GET /orders", query = {reference = "{mark}"}, mark = "reference", authoritative = true}
+
+    [[routes]]
     call = "PATCH /users/{id}"
     restore = "GET /users/{id}"                     # read before; the fields that the call changed are written back
 
@@ -30,57 +36,15 @@ from typing import Any
 
 import msgspec
 
-from agentguard import ABSENT, Connector, Effect, Finder, Handler, Risk, forward, no_undo, read, unchanged, undo
+from agentguard import ABSENT, Connector, Effect, Handler, Risk, forward, no_undo, read, unchanged, undo
 from agentguard.calls import Call, Json, Read, Undo
 from agentguard.connector import dig
-from agentguard.errors import ConfigError, HandlerError
+from agentguard.errors import ConfigError
 from agentguard.operations import Operation, OperationTable
+from agentguard_connectors.http.finding import Finding, finder_of
+from agentguard_connectors.http.marks import HttpCodec, Mark, carrying
+from agentguard_connectors.http.routes import Api, Route, Undoing, shown
 from agentguard_connectors.http.seams import AsyncHttpxSeam, HttpxSeam, RequestsSeam
-
-
-class Undoing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """An undo with a body: `undo = {call = "POST /users/{id}/enable", body = {reason = "undone"}}`."""
-
-    call: str
-    body: dict[str, Any] = {}
-
-
-class Find(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How to look a lost call up: a list, and the fields in which an item of it equals the call's arguments."""
-
-    read: str
-    same: tuple[str, ...]
-    items: str = ""
-    """Where the list stands in the answer, dots going deeper; by default the answer is the list."""
-    authoritative: bool = False
-    """Whether not to find it proves that it did not happen."""
-
-
-class Route(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One route of the API."""
-
-    call: str
-    name: str = ""
-    summary: str = ""
-    effect: Effect | None = None
-    risk: Risk | None = None
-    undo: str | Undoing | None = None
-    restore: str | None = None
-    look: str | None = None
-    find: Find | None = None
-    remains: str = ""
-    ignore: tuple[str, ...] = ()
-    """Fields that the service keeps by itself, such as `updated_at`: neither compared nor written back."""
-
-
-class Api(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A declared API."""
-
-    name: str
-    routes: tuple[Route, ...]
-    title: str = ""
-    base: str = ""
-    idempotency_header: str | None = None
 
 
 def declare(source: Path | str | Api) -> Connector:
@@ -114,26 +78,32 @@ class _Builder:
             self._check(route)
             self._row(route.call, route.name, reads=route.effect is Effect.READ, field="call")
         plans = []
+        marks: dict[str, Mark] = {}
         for number, route in enumerate(self.api.routes):
             self.at = f"routes[{number}] ({route.call})"
-            plans.append((route, *self._plan(route), self._finder(route)))
+            mark = self._mark(route)
+            if mark is not None:
+                marks[self._row(route.call).name] = mark
+            finding = self._finder(route, mark)
+            plans.append((route, *self._plan(route, mark, finding), finding))
         api = self.api
         connector = Connector(
             api.name,
             title=api.title or api.name,
             table=OperationTable([*self.rows.values()]),
             seams=[HttpxSeam(api.base), AsyncHttpxSeam(api.base), RequestsSeam(api.base)],
+            codec=HttpCodec(marks),
             idempotency_header=api.idempotency_header,
         )
         connector.view(_as_it_is)
-        for route, handler, effect, finder in plans:
+        for route, handler, effect, finding in plans:
             name = self._row(route.call).name
             if handler is not None:
                 handler.__doc__ = route.summary or _summary(route)
                 handler.__qualname__ = f"{self.source}: {route.call}"
                 connector.guards(name, effect=effect, risk=route.risk or Risk.LOW, remains=route.remains)(handler)
-            if finder is not None and route.find is not None:
-                connector.finds(name, authoritative=route.find.authoritative)(finder)
+            if finding is not None:
+                connector.finds(name, authoritative=finding.find.authoritative)(finder_of(finding))
         return connector
 
     def _fail(self, problem: str) -> ConfigError:
@@ -148,6 +118,20 @@ class _Builder:
             raise self._fail(f"effect {route.effect.value} needs undo or restore")
         if route.look and not route.undo:
             raise self._fail("look goes with undo")
+        if route.mark and route.effect is Effect.READ:
+            raise self._fail("what only reads needs no mark")
+        if route.mark and route.restore:
+            raise self._fail("restore and mark exclude each other: what restore reads shows whether it happened")
+
+    def _mark(self, route: Route) -> Mark | None:
+        if not route.mark:
+            return None
+        mark = Mark.parse(route.mark)
+        if mark is None:
+            raise self._fail(f"mark is {route.mark!r}, not body.NAME or header.NAME")
+        if mark.header and self.api.idempotency_header and mark.header == self.api.idempotency_header.lower():
+            raise self._fail(f"mark is {route.mark!r}, which carries the idempotency key already")
+        return mark
 
     def _row(self, text: str, name: str = "", *, reads: bool = False, field: str = "") -> Operation:
         """The operation of a route, made when it is first spoken of. Routes are the same when they match the same."""
@@ -163,18 +147,22 @@ class _Builder:
             self.rows[key] = Operation(name or f"{verb} {plain}", verb, plain, effect)
         return self.rows[key]
 
-    def _plan(self, route: Route) -> tuple[Any, Effect]:
+    def _plan(self, route: Route, marking: Mark | None, finding: Finding | None) -> tuple[Any, Effect]:
         own = self._row(route.call)
         if route.effect is Effect.READ or own.reads:
             return None, Effect.READ
         if route.restore:
             return self._restoring(route, own), route.effect or Effect.REVERSIBLE
         if route.undo:
-            return self._undoing(route, own), route.effect or (
+            return self._undoing(route, own, marking, finding), route.effect or (
                 Effect.REVERSIBLE if route.look and not route.remains else Effect.COMPENSABLE
             )
+
+        def plain(call: Call, mark: str | None) -> Handler:
+            yield carrying(marking, call, mark)
+
         # A write that is declared without an undo says that it has none.
-        return _plain, route.effect or Effect.IRREVERSIBLE
+        return plain if marking else _plain, route.effect or Effect.IRREVERSIBLE
 
     def _restoring(self, route: Route, own: Operation) -> Any:
         looking = self._row(str(route.restore), reads=True, field="restore")
@@ -216,7 +204,7 @@ class _Builder:
 
         return replace if own.verb == "PUT" else restore
 
-    def _undoing(self, route: Route, own: Operation) -> Any:
+    def _undoing(self, route: Route, own: Operation, marking: Mark | None, finding: Finding | None) -> Any:
         undoing = route.undo if isinstance(route.undo, Undoing) else Undoing(str(route.undo))
         way_back = self._row(undoing.call, field="undo")
         undo_values = self._values(undoing.call, own)
@@ -233,21 +221,21 @@ class _Builder:
             values = dict(zip(looking.parameters, _fill(look_values, call, answer), strict=True))
             return read(looking.name, **values).through("_as_it_is")
 
-        def creating(call: Call) -> Handler:
-            if route.find:
-                yield self._listed(route.find, call)  # so that the finder can tell what was there before
-            made = yield forward()
+        def creating(call: Call, mark: str | None) -> Handler:
+            if finding is not None and finding.needs_before(call):
+                yield finding.listed(call)  # so that the finder can tell what was there before
+            made = yield carrying(marking, call, mark)
             back = taking_back(call, made)
             yield back.on(seeing(call, made), left=shown(route, made), back=ABSENT) if looking else back
 
-        def switching(call: Call) -> Handler:
+        def switching(call: Call, mark: str | None) -> Handler:
             yield taking_back(call, None)
-            yield forward()
+            yield carrying(marking, call, mark)
 
-        def switching_seen(call: Call) -> Handler:
+        def switching_seen(call: Call, mark: str | None) -> Handler:
             # What the call leaves behind is seen only then: without it a change by somebody else would be run over.
             before = shown(route, (yield seeing(call, None).or_none()))
-            yield forward()
+            yield carrying(marking, call, mark)
             left = shown(route, (yield seeing(call, None).or_none()))
             back = taking_back(call, None)
             # A look that does not show what the call does cannot show that it is undone either.
@@ -263,51 +251,30 @@ class _Builder:
                 raise self._fail(f"{{{name}}} in {text!r} is neither in the path of the call nor {{result.{name}}}")
         return names
 
-    def _finder(self, route: Route) -> Any:
+    def _finder(self, route: Route, mark: Mark | None) -> Finding | None:
         find = route.find
         if find is None:
             return None
         listing = self._row(find.read, reads=True, field="find.read")
         own = self._row(route.call)
-        missing = [name for name in listing.parameters if name not in own.parameters]
+        by_mark = find.mark or "mark" in listing.parameters or any("{mark}" in text for text in find.query.values())
+        if by_mark and mark is None:
+            raise self._fail("find looks for a mark, and the route has no mark = 'body.NAME' or 'header.NAME'")
+        if not by_mark and not find.same:
+            raise self._fail("find needs same, the fields to compare, or mark, the field that shows the mark")
+        if by_mark and not find.mark and (find.items or "mark" not in listing.parameters):
+            raise self._fail("find.mark has to say which field shows the mark")
+        if find.same and "mark" in listing.parameters:
+            raise self._fail(
+                f"find.read is {find.read!r}, which shows nothing of a call without a mark: same needs a list"
+            )
+        named = [name for text in find.query.values() for name in re.findall(r"\{([^}]*)\}", text)]
+        missing = [n for n in (*listing.parameters, *named) if n not in own.parameters and n != "mark"]
         if missing:
             raise self._fail(f"find.read needs {{{missing[0]}}}, which the path of the call does not have")
-
         undoing = route.undo.call if isinstance(route.undo, Undoing) else str(route.undo or "")
-        keys = re.findall(r"\{result\.([^}]*)\}", undoing + (route.look or ""))
-
-        def finder(call: Call, snapshots: list[Json]) -> Finder:
-            items = _items(find, (yield self._listed(find, call)))
-            wanted = {name: call.arguments[name] for name in find.same}
-            found = [i for i in items if all(n in i and i[n] == v for n, v in wanted.items())]
-            if keys:
-                # The same may be said of something that was there before the call, and is not ours.
-                known = [[dig(i, key) for key in keys] for i in _items(find, snapshots[0])]
-                found = [i for i in found if [dig(i, key) for key in keys] not in known]
-            if len(found) > 1:
-                raise HandlerError(f"{len(found)} things are new and have the same {', '.join(find.same)}")
-            return found[0] if found else None
-
-        return finder
-
-    def _listed(self, find: Find, call: Call) -> Read:
-        listing = self._row(find.read, reads=True, field="find.read")
-        return read(listing.name, **{name: call.arguments[name] for name in listing.parameters})
-
-
-def _items(find: Find, answer: Json) -> list[Json]:
-    """The list in an answer. Raises HandlerError where there is none, as when it was too long to be kept."""
-    items = dig(answer, find.items) if find.items else answer
-    if not isinstance(items, list):
-        raise HandlerError(f"{find.read} gave no list, or one that was too long to be kept")
-    return items
-
-
-def shown(route: Route, answer: Json) -> Json:
-    """What is compared of an answer: all but the fields that the service keeps by itself."""
-    if answer is None:
-        return ABSENT
-    return {n: v for n, v in answer.items() if n not in route.ignore} if isinstance(answer, dict) else answer
+        keys = tuple(re.findall(r"\{result\.([^}]*)\}", undoing + (route.look or "")))
+        return Finding(find, listing, keys, mark if by_mark else None)
 
 
 def _plain() -> Handler:
