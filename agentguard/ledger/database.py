@@ -14,12 +14,14 @@ system's hands, which survives the death of the process but not a power cut.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -32,6 +34,10 @@ from agentguard.errors import LedgerError
 T = TypeVar("T")
 Job = Callable[[apsw.Connection], T]
 MIGRATIONS = "migrations"
+WAIT = 30.0
+"""Seconds for which a ledger that another process keeps locked is waited for."""
+NOT_UNDERSTOOD = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a value raises that is not what was written: a damaged file, or one of a newer version."""
 
 
 class _Turn(Generic[T]):
@@ -46,6 +52,65 @@ class _Turn(Generic[T]):
         self.done = False
         self.awake: threading.Event | None = None
         """Set when the turn is done, or when it shall lead."""
+
+
+class _FileLock:
+    """An `flock` that is waited for in turn, and not for ever: its holder may be a process that was stopped.
+
+    One thread at a time may ask for it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._mutex = threading.Lock()
+        self._coming: threading.Event | None = None
+        """Set when the thread that waits in the kernel's queue has come to its turn; None: there is no such thread."""
+        self._wanted = False
+
+    def __enter__(self) -> None:
+        with self._mutex:
+            if self._coming is None:
+                with suppress(BlockingIOError):
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                self._coming = threading.Event()
+                waiting = (os.dup(self._file), self._coming)
+                threading.Thread(target=self._wait, args=waiting, name="agentguard-lock", daemon=True).start()
+            coming, self._wanted = self._coming, True
+        try:
+            if coming.wait(WAIT):
+                return
+        except BaseException:
+            if self._give_up(coming):
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+            raise
+        if not self._give_up(coming):
+            raise TimeoutError(errno.ETIMEDOUT, f"another process has kept it locked for {WAIT:g} seconds")
+
+    def __exit__(self, *_error: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _give_up(self, coming: threading.Event) -> bool:
+        """Want it no longer; whether it has come all the same."""
+        with self._mutex:
+            self._wanted = False
+            return coming.is_set()
+
+    def _wait(self, file: int, coming: threading.Event) -> None:
+        # `file` is a second number of the same open file: the first may be closed, and be that of another, by then.
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with self._mutex:
+                self._coming = None
+                if self._wanted:
+                    coming.set()
+                else:
+                    fcntl.flock(file, fcntl.LOCK_UN)
+        finally:
+            os.close(file)
 
 
 class Database:
@@ -66,42 +131,53 @@ class Database:
         self._turns = threading.Lock()
         self._forking = False
         self._closed = False
+        self._scripts = sorted(
+            (f for f in (resources.files("agentguard.ledger") / MIGRATIONS).iterdir() if f.name.endswith(".sql")),
+            key=lambda f: f.name,
+        )
         self._connect()
         self._all.add(self)
 
     def _connect(self) -> None:
+        opened = ExitStack()
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # SQLite gives -wal and -shm the mode of the database file, so that file comes first.
             file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             self._file = os.fstat(file)
             os.close(file)
-            self._flock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._alone = _FileLock(f"{self.path}.lock")
+            opened.callback(self._alone.close)
             self._db = apsw.Connection(str(self.path))
-            self._db.set_busy_timeout(30_000)
+            opened.callback(self._db.close)
+            self._db.set_busy_timeout(int(WAIT * 1000))
             self._synchronous = ""
-            fcntl.flock(self._flock, fcntl.LOCK_EX)
-            try:
+            with self._alone:
+                version = self._version()
                 self._db.execute("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON")
-                self._migrate()
-            finally:
-                fcntl.flock(self._flock, fcntl.LOCK_UN)
-        except (apsw.Error, OSError) as error:
+                self._migrate(version)
+            opened.pop_all()  # stays open
+        except (apsw.Error, OSError, *NOT_UNDERSTOOD) as error:
             raise LedgerError(
-                f"the ledger at {self.path} cannot be opened ({error}). Nothing was started. "
-                "Check the path and its permissions, or name another one with AGENTGUARD_LEDGER."
+                f"the ledger at {self.path} cannot be opened ({error}). Nothing was started, and nothing is sent "
+                f"without it. {remedy(error)} Or name another one with AGENTGUARD_LEDGER."
             ) from error
+        finally:
+            opened.close()
 
-    def _migrate(self) -> None:
-        version = self._db.pragma("user_version")
-        folder = resources.files("agentguard.ledger") / MIGRATIONS
-        scripts = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-        if version > len(scripts):
+    def _version(self) -> int:
+        """The schema of the file. Raises LedgerError for one that is not known here."""
+        version = int(str(self._db.pragma("user_version")))
+        if version > len(self._scripts):
             raise LedgerError(
                 f"the ledger at {self.path} was written by a newer agentguard (schema {version}, known are "
-                f"{len(scripts)}). Nothing was changed. Upgrade agentguard to use it."
+                f"{len(self._scripts)}). Nothing was changed, and nothing is sent without it. Upgrade agentguard to "
+                "use it."
             )
-        for number, script in enumerate(scripts[version:], version + 1):
+        return version
+
+    def _migrate(self, version: int) -> None:
+        for number, script in enumerate(self._scripts[version:], version + 1):
             with self._db:
                 self._db.execute(script.read_text())
                 self._db.pragma("user_version", number)
@@ -170,10 +246,10 @@ class Database:
     def _commit(self, turns: list[_Turn[Any]]) -> None:
         self.reconnect()
         durable = any(turn.durable for turn in turns)
-        fcntl.flock(self._flock, fcntl.LOCK_EX)
-        try:
+        with self._alone:
             if durable:
                 self._check_file()
+                self._version()  # another process may have upgraded it
             level = "FULL" if durable else "NORMAL"
             if level != self._synchronous:
                 self._db.execute(f"PRAGMA synchronous = {level}")
@@ -193,8 +269,6 @@ class Database:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-        finally:
-            fcntl.flock(self._flock, fcntl.LOCK_UN)
 
     def _one_of_many(self, turn: _Turn[Any]) -> None:
         """Run one job so that its failure leaves the others alone."""
@@ -209,11 +283,11 @@ class Database:
         self._db.execute("RELEASE turn")
 
     def _explained(self, error: BaseException) -> BaseException:
-        if not isinstance(error, apsw.Error | OSError):
+        if not isinstance(error, (apsw.Error, OSError, *NOT_UNDERSTOOD)):
             return error
         told = LedgerError(
             f"the ledger at {self.path} could not be written ({error}), and nothing is sent that is not on "
-            "record there. See to the disk's space and the file's permissions, and try again."
+            f"record there. {remedy(error)}"
         )
         told.__cause__ = error
         return told
@@ -237,14 +311,14 @@ class Database:
         """Rewrite the file so that nothing of what was removed is left in it."""
         with self._lock:
             self.reconnect()
-            fcntl.flock(self._flock, fcntl.LOCK_EX)
             try:
-                self._db.execute("VACUUM")
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except apsw.Error as error:
-                raise LedgerError(f"the ledger at {self.path} could not be rewritten: {error}") from error
-            finally:
-                fcntl.flock(self._flock, fcntl.LOCK_UN)
+                with self._alone:
+                    self._db.execute("VACUUM")
+                    self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except (apsw.Error, OSError) as error:
+                raise LedgerError(
+                    f"the ledger at {self.path} could not be rewritten ({error}). {remedy(error)}"
+                ) from error
 
     # Reading
 
@@ -254,8 +328,11 @@ class Database:
             self.reconnect()
             try:
                 return job(self._db)
-            except apsw.Error as error:
-                raise LedgerError(f"the ledger at {self.path} could not be read: {error}") from error
+            except (apsw.Error, OSError, *NOT_UNDERSTOOD) as error:
+                raise LedgerError(
+                    f"the ledger at {self.path} could not be read ({error}), and nothing is sent without it. "
+                    f"{remedy(error)}"
+                ) from error
 
     # Forks. A connection must not get to the other side of one, not even to be closed there
     # (https://sqlite.org/howtocorrupt.html#_carrying_an_open_database_across_a_fork_), and a lock that another thread
@@ -266,7 +343,7 @@ class Database:
         self._lock.acquire()
         if not self._closed and not self._forking:
             self._db.close()
-            os.close(self._flock)
+            self._alone.close()
             self._forking = True
 
     def after_fork(self, child: bool) -> None:
@@ -290,8 +367,22 @@ class Database:
         with self._lock:
             if not self._closed and not self._forking:
                 self._db.close()
-                os.close(self._flock)
+                self._alone.close()
             self._closed, self._forking = True, False
+
+
+def remedy(error: BaseException) -> str:
+    """What to do about *error*, in a sentence or two."""
+    match error:
+        case apsw.BusyError() | apsw.LockedError() | TimeoutError():
+            return "Wait for the process that holds it, or end that one, and try again."
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | PermissionError():
+            return "See to the permissions of the file and of its folder, and try again."
+        case apsw.CorruptError() | apsw.NotADBError():
+            return "The file is damaged, or no ledger: put back a copy of it."
+        case _ if isinstance(error, NOT_UNDERSTOOD):
+            return "The file is damaged, or a newer agentguard has written it: put back a copy of it, or upgrade."
+    return "See to the disk's space and the file's permissions, and try again."
 
 
 _at_fork: list[Database] = []
