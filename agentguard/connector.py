@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +111,10 @@ class Connector:
         """For a read that found nothing: why the thing may be there all the same, where a service hides some things."""
         self.graver: Callable[[Call], Risk] = lambda _call: Risk.LOW
         """How bad a call would be for what it is given; the higher of this and the risk of its operation counts."""
+        self.recipients: Callable[[Call], list[str]] | None = None
+        """Whom a call writes to, for policies; where the service writes to people."""
+        self.amount: Callable[[Call], tuple[Decimal, str] | None] | None = None
+        """The money that a call moves, in whole units, and its currency, for policies; where the service moves any."""
         self.owner: tuple[Read, Callable[[Answer], str]] | None = None
         """How to ask whose account a client is for, and what the answer says: a name that is no secret, or ""."""
         self._table = table

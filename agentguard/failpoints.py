@@ -23,10 +23,19 @@ WRITES = {
     "verdict": "what came of a call in doubt",
     "undo_intent": "an undo that is about to be sent",
     "undo_result": "what came of an undo",
+    "hold": "a call that is sent when the session completes",
+    "verified": "what reading back after a call has shown",
     "end": "a session ends",
     "note": "an event that changes no row",
 }
 """The transactions with points before, in the middle (`mid_`) and after them."""
+WITHIN = {
+    "start": "a session begins",
+    "renew": "a lease is extended",
+    "release": "an owner gives a session up",
+    "approval": "a request for approval, and its decision",
+}
+"""Transactions that are no step of a flow by themselves: there is a point in the middle only."""
 STEPS = {
     "ask": "a person is asked",
     "look": "something is read from the service",
@@ -34,8 +43,10 @@ STEPS = {
     "perform": "an undo is sent",
 }
 """The other steps, with points before and after them."""
-POINTS = frozenset(f"{when}_{name}" for name in WRITES for when in ("before", "mid", "after")) | frozenset(
-    f"{when}_{name}" for name in STEPS for when in ("before", "after")
+POINTS = (
+    frozenset(f"mid_{name}" for name in WITHIN)
+    | frozenset(f"{when}_{name}" for name in WRITES for when in ("before", "mid", "after"))
+    | frozenset(f"{when}_{name}" for name in STEPS for when in ("before", "after"))
 )
 """Every point."""
 POINT, LOG = "AGENTGUARD_FAILPOINT", "AGENTGUARD_FAILPOINT_LOG"

@@ -84,4 +84,10 @@ def gatekeeper_for(
 
         policy = load_policy(policy)
     asks: Asks | None = approver if approver == "wait" or approver == "later" else None
-    return Gatekeeper(policy, approval_terms(), asks)
+    terms = approval_terms()
+    if policy is not None and policy.source and policy.source != str(load_config().path):
+        from agentguard.asking import Terms
+
+        own = policy.approvals  # a file of its own says for itself who may approve
+        terms = Terms(float(own.expires), dict(own.keys), own.must_differ, own.approvers)
+    return Gatekeeper(policy, terms, asks)

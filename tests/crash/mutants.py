@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agentguard import drivers, flow, guard, lineage, rollback, undoing
+from agentguard import doubt, drivers, flow, guard, replay, rollback, undoing, unwinding
 from agentguard.calls import CallState, Outcome
 from agentguard.ledger.sqlite import SqliteLedger
-
-
-def apply(name: str | None) -> None:
-    """Build the mistake called *name* into this process."""
-    if name:
-        MUTANTS[name]()
+from agentguard.wire import requests as wire_requests
 
 
 def effect_before_intent() -> None:
@@ -21,15 +16,15 @@ def effect_before_intent() -> None:
     waiting: dict[int, Callable[[], Any]] = {}
     intend, settle = SqliteLedger.intend, SqliteLedger.settle
 
-    def later(self: SqliteLedger, call: Any, undos: Any, keyed: bool) -> Any:
+    def later(self: SqliteLedger, call: Any, undos: Any, keyed: bool, permit: Any) -> Any:
         call.seq = len(waiting) + 1
-        waiting[call.seq] = lambda: intend(self, call, undos, keyed)
+        waiting[call.seq] = lambda: intend(self, call, undos, keyed, permit)
         return call
 
-    def now(self: SqliteLedger, call: Any, *given: Any, **more: Any) -> None:
+    def now(self: SqliteLedger, call: Any, *given: Any, **more: Any) -> Any:
         if call.seq in waiting:
             waiting[call.seq]()
-        settle(self, call, *given, **more)
+        return settle(self, call, *given, **more)
 
     _put(SqliteLedger, intend=later, settle=now)
 
@@ -50,8 +45,8 @@ def undone_before_undo() -> None:
     """An undo is said to be done when it is about to be sent."""
     end_undo = SqliteLedger.end_undo
 
-    def begin(self: SqliteLedger, undo: Any) -> None:
-        end_undo(self, undo, Outcome.RESTORED, "", None)
+    def begin(self: SqliteLedger, undo: Any, token: int) -> None:
+        end_undo(self, undo, Outcome.RESTORED, "", None, token)
 
     _put(SqliteLedger, begin_undo=begin)
 
@@ -82,7 +77,7 @@ def oldest_first() -> None:
     """Calls are taken back in the order in which they were made, and none waits for another."""
     calls = SqliteLedger.calls
     _put(SqliteLedger, calls=lambda self, session: calls(self, session)[::-1])
-    _put(lineage.Lineage, hangs_on=lambda self, older: False)
+    _put(rollback, newer_first=lambda lines: {line.call.seq: frozenset() for line in lines})
 
 
 def sent_twice() -> None:
@@ -104,8 +99,8 @@ def lost_is_refused() -> None:
     """A call whose answer is lost is written down as one that did not happen."""
     settle = SqliteLedger.settle
 
-    def sure(self: SqliteLedger, call: Any, state: CallState, **more: Any) -> None:
-        settle(self, call, CallState.NOT_APPLIED if state is CallState.IN_DOUBT else state, **more)
+    def sure(self: SqliteLedger, call: Any, state: CallState, token: int, **more: Any) -> Any:
+        return settle(self, call, CallState.NOT_APPLIED if state is CallState.IN_DOUBT else state, token, **more)
 
     _put(SqliteLedger, settle=sure)
 
@@ -122,7 +117,7 @@ def restored_unseen() -> None:
 
 def undo_without_intent() -> None:
     """An undo is sent without being written down before."""
-    _put(SqliteLedger, begin_undo=lambda self, undo: None)
+    _put(SqliteLedger, begin_undo=lambda self, undo, token: None)
 
 
 def silent_about_doubt() -> None:
@@ -133,14 +128,60 @@ def silent_about_doubt() -> None:
         results = yield from unwind(*given)
         return [result for result in results if result.outcome is not Outcome.IN_DOUBT]
 
-    from agentguard import session
-
-    _put(session, unwind=quiet)
+    _put(unwinding, unwind=quiet)
 
 
 def writes_pass_as_reads() -> None:
     """Everything is taken for a read and goes past the ledger."""
     _put(guard.Guard, passes=lambda self, verb, url: True)
+
+
+def doubts_left_open() -> None:
+    """A call in doubt is not put on record as one."""
+
+    def silent(work: Any, call: Any, undos: Any, why: str) -> Any:
+        return doubt.Verdict(CallState.IN_DOUBT, undos, Outcome.IN_DOUBT, why)
+        yield
+
+    _put(doubt, unknown=silent)
+    _put(rollback, unknown=silent)
+
+
+def made_again_after_a_restart() -> None:
+    """A resumed session forgets what is on record."""
+    _put(replay.Memory, take=lambda self, digest: None)
+
+
+def sdk_repeats_left_on() -> None:
+    """The SDK's own repetition of writes is left on."""
+    init = wire_requests.GatedAdapter.__init__
+
+    def repeating(self: Any, inner: Any, gate: Any) -> None:
+        init(self, inner, gate)
+        from urllib3 import Retry
+
+        self.once.max_retries = Retry(3, allowed_methods=None, status_forcelist=[502])
+
+    _put(wire_requests.GatedAdapter, __init__=repeating)
+
+
+def history_rewritten() -> None:
+    """What came of a call is put on record differently from what its event says."""
+    from agentguard.ledger import sqlite
+
+    _put(sqlite, what_came=lambda *given: "0" * 64)
+
+
+def recovery_never_rests() -> None:
+    """A session that was taken back is not said to be over."""
+    end = SqliteLedger.end_session
+
+    def open_ended(self: SqliteLedger, session: str, state: Any, token: int, cause: Any = None) -> Any:
+        if state in ("rolled_back", "partial"):
+            return state
+        return end(self, session, state, token, cause)
+
+    _put(SqliteLedger, end_session=open_ended)
 
 
 def _put(where: Any, **what: Any) -> None:
@@ -164,6 +205,10 @@ MUTANTS: dict[str, Callable[[], None]] = {
         undo_without_intent,
         silent_about_doubt,
         writes_pass_as_reads,
+        doubts_left_open,
+        made_again_after_a_restart,
+        sdk_repeats_left_on,
+        history_rewritten,
+        recovery_never_rests,
     )
 }
-__all__ = ["MUTANTS", "apply"]

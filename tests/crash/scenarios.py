@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import agentguard
-from tests.core.notes import notes
-from tests.crash.oracle import Residue
+from agentguard.testing.crash.stage import Residue, Scenario, Stage, World, of_the_sandbox
+from agentguard.testing.stand_ins import Box
 
 GENERAL = "C0GENERAL"
-
-
-@dataclass
-class World:
-    """What a scenario works with: guarded clients by service, the session, and what was prepared."""
-
-    session: agentguard.Session
-    clients: Mapping[str, Any]
-    known: Mapping[str, Any]
-
-    def __getitem__(self, service: str) -> Any:
-        return self.clients[service]
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One piece of work, as data."""
-
-    name: str
-    services: tuple[str, ...]
-    act: Callable[[World], object]
-    residue: Residue = field(default_factory=dict)
-    """What an undo that is reported as fine may leave behind in the snapshots, by `service.path`."""
-    prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda _clients: {}
-    """Runs before, with the plain clients."""
-    quick: bool = False
-    """Whether `make test` runs it; `make crash` runs all."""
-    takes_back: bool = False
-    """Whether *act* itself rolls something back."""
-    conflicts: str = ""
-    """Why something is in conflict although nobody else was there."""
-    drift: Mapping[str, Any] = field(default_factory=dict)
-    """What somebody else changes before the rollback: seeds by service."""
 
 
 def client_of(service: str, url: str) -> Any:
@@ -70,20 +39,24 @@ def client_of(service: str, url: str) -> Any:
         import slack_sdk
 
         return slack_sdk.WebClient("xoxb-crash", base_url=f"{url}/api/")
+    if service == "hubspot":
+        from hubspot import HubSpot
+
+        from agentguard.sandbox.hubspot import TOKEN
+
+        return HubSpot(access_token=TOKEN, host=url, base_url=url)
+    if service == "notion":
+        import notion_client
+
+        return notion_client.Client(auth="ntn_crash", base_url=url)
+    if service == "gmail":
+        from tests.gmail.world import service_at
+
+        return service_at(url)
     from slack_sdk.web.async_client import AsyncWebClient
 
     assert service == "slack_async"
     return AsyncWebClient("xoxb-crash", base_url=f"{url}/api/")
-
-
-def connector_of(service: str) -> Any:
-    """The connector of a service: its name, or the tests' own."""
-    return notes if service == "notes" else service.removesuffix("_async")
-
-
-def box_of(service: str) -> str:
-    """The stand-in that a client goes to."""
-    return service.removesuffix("_async")
 
 
 # Notes
@@ -217,6 +190,138 @@ def gathered(world: World) -> None:
     asyncio.run(work())
 
 
+# HubSpot
+
+
+def one_contact(clients: Mapping[str, Any]) -> Mapping[str, Any]:
+    api = clients["hubspot"].crm.contacts.basic_api
+    made = api.create({"properties": {"email": "bo@acme.example", "jobtitle": "as it was"}})
+    return {"contact": made.id}
+
+
+def records(world: World) -> None:
+    contacts = world["hubspot"].crm.contacts
+    contacts.basic_api.update(world.known["contact"], {"properties": {"jobtitle": "Engineer"}})
+    made = contacts.basic_api.create({"properties": {"email": "ada@acme.example"}})
+    contacts.basic_api.update(made.id, {"properties": {"jobtitle": "Countess"}})
+
+
+def batch(world: World) -> None:
+    batches = world["hubspot"].crm.contacts.batch_api
+    batches.update({"inputs": [{"id": world.known["contact"], "properties": {"jobtitle": "Engineer"}}]})
+    emails = [{"properties": {"email": f"{name}@acme.example"}} for name in ("ada", "eve")]
+    batches.create({"inputs": emails})
+
+
+# Notion
+
+
+def pages(world: World) -> None:
+    from tests.notion.world import HANDBOOK, title
+
+    api = world["notion"]
+    made = api.pages.create(parent={"page_id": HANDBOOK}, properties={"title": title("Plans")["title"]})
+    api.pages.update(made["id"], icon={"type": "emoji", "emoji": "🗒️"})
+    api.pages.update(HANDBOOK, icon={"type": "emoji", "emoji": "📕"})
+
+
+# Gmail
+
+
+def a_mailbox(clients: Mapping[str, Any]) -> Mapping[str, Any]:
+    from tests.gmail.world import put
+
+    return {"message": put(clients["gmail"], "INBOX", "UNREAD")}
+
+
+def mails(world: World) -> None:
+    from tests.gmail.world import mail
+
+    messages = world["gmail"].users().messages()
+    labels = {"addLabelIds": ["STARRED"], "removeLabelIds": ["UNREAD"]}
+    messages.modify(userId="me", id=world.known["message"], body=labels).execute()
+    messages.send(userId="me", body={"raw": mail("Welcome")}).execute()
+    messages.trash(userId="me", id=world.known["message"]).execute()
+
+
+# Plain functions
+
+_plain: dict[str, Any] = {}
+
+
+def _write(title: str) -> dict[str, Any]:
+    made: dict[str, Any] = _plain["notes"].post("notes", json={"title": title}).json()
+    return made
+
+
+def _look(title: str) -> Any:
+    return next((note for note in _plain["notes"].get("notes").json() if note["title"] == title), None)
+
+
+def _remove(note: int) -> None:
+    _plain["notes"].delete(f"notes/{note}").raise_for_status()
+
+
+write = agentguard.action(
+    "crash.write", undo=_remove, undo_arguments=lambda result, **_given: {"note": result["id"]}, look=_look
+)(_write)
+
+
+def functions(world: World) -> None:
+    _plain["notes"] = client_of("notes", str(world["notes"].base_url).removesuffix("/v1/"))
+    for title in ("one", "two"):
+        write(title=title)
+    world["notes"].patch("notes/1", json={"body": "changed"})
+
+
+def plain_notes(clients: Mapping[str, Any]) -> Mapping[str, Any]:
+    return two_notes(clients)
+
+
+# Started again
+
+
+def started_again(world: World) -> None:
+    """The same work, whether it is done for the first time or not."""
+    api = world["notes"]
+    made = api.post("notes", json={"title": "agenda", "body": "first"}).json()
+    world.session.checkpoint("made", {"id": made["id"]})
+    api.patch(f"notes/{made['id']}", json={"body": "second"})
+    for body in ("equal", "other", "equal"):
+        api.patch("notes/1", json={"body": body})
+    with world.session.once("bill"):
+        api.patch("notes/1", json={"body": "billed"})
+    api.delete("notes/2")
+
+
+# Gated
+
+
+def gated(world: World) -> None:
+    """One call is refused, one is held until the end, one is read back, one asks."""
+    api = world["notes"]
+    with suppress(agentguard.Refused):
+        api.post("notes", json={"title": "no"})
+    api.post("notes", json={"title": "held"})
+    api.patch("notes/1", json={"body": "changed"})
+    api.delete("notes/2")
+
+
+def a_policy() -> Mapping[str, Any]:
+    from agentguard.policy import Condition, Policy, Rule, Verdict
+
+    def titled(title: str) -> Condition:
+        return Condition(argument="title", equals=title)
+
+    rules = [
+        Rule(operations="notes.notes.create", when=titled("no"), then=Verdict.REFUSE),
+        Rule(operations="notes.notes.create", when=titled("held"), then=Verdict.HOLD),
+        Rule(operations="notes.notes.update", verify=True),
+        Rule(operations="notes.notes.delete", then=Verdict.ASK),
+    ]
+    return {"policy": Policy(rules=rules)}
+
+
 # Several
 
 
@@ -270,8 +375,23 @@ REPOSTED: Residue = {
     r"slack\.channels\.C0GENERAL\.messages\.[\d.]+": lambda message: message is None or message["text"] == "as it was",
     r"slack\.channels\.C\d{8}": lambda channel: channel["is_archived"],
 }
+CORRECTED = "a mail that was moved while it was looked for has other labels"
 PURGED = "what was purged cannot be taken back, and what was done to it before neither"
 NEW_ID = "what was deleted comes back under a new id, and what was done to it before knows the old one"
+CONTACTS: Residue = {
+    r"hubspot\..*(updated|modified|last|archived|next|counter|ids?|merged|history|log|now|clock).*": _any,
+    r"hubspot\.(\w+\.)*contacts\.\d+": lambda contact: contact is None or contact.get("archived", True),
+}
+PAGES: Residue = {
+    r"notion\.(\w+\.)*[\w-]+\.(last_edited_time|last_edited_by)": _any,
+    r"notion\.(pages|blocks)\.[\w-]+": lambda made: made.get("in_trash", made.get("archived")),
+    r"notion\.(clock|next|counter|events).*": _any,
+}
+MAILS: Residue = {
+    r"gmail\.(history|history_id|historyId|next|clock|profile|counter).*": _any,
+    r"gmail\.(\w+\.)*messages\..*(historyId|history_id)": _any,
+    r"gmail\.(\w+\.)*(messages|threads)\.\w+": _any,
+}
 NEXT: Residue = {r"notes\.next": _any}
 NEW_NOTE: Residue = {**NEXT, r"notes\.notes\.\d+": lambda note: note is None or note["body"] == "as it was"}
 
@@ -298,6 +418,13 @@ SCENARIOS = {
             {**ISSUES, **CUSTOMERS, **NEXT, **EDITED},
         ),
         Scenario("threads", ("notes", "slack"), in_threads, {**NEXT, **EDITED}),
+        Scenario("records", ("hubspot",), records, CONTACTS, one_contact),
+        Scenario("batch", ("hubspot",), batch, CONTACTS, one_contact),
+        Scenario("pages", ("notion",), pages, PAGES),
+        Scenario("mails", ("gmail",), mails, MAILS, a_mailbox, conflicts=CORRECTED),
+        Scenario("functions", ("notes",), functions, NEXT, plain_notes),
+        Scenario("gated", ("notes",), gated, NEW_NOTE, two_notes, settings=a_policy, quick=True),
+        Scenario("started_again", ("notes",), started_again, NEW_NOTE, two_notes, restarts=True, quick=True),
         Scenario(
             "drift",
             ("notes",),
@@ -308,3 +435,50 @@ SCENARIOS = {
         ),
     )
 }
+
+
+@contextmanager
+def stand_ins(folder: Path) -> Iterator[Mapping[str, tuple[Box, Path]]]:
+    """The services of the sandbox, and the notes."""
+    log = folder / "notes.jsonl"
+    log.touch()
+    command = [sys.executable, "-m", "tests.core.notes", str(log)]
+    with ExitStack() as stack:
+        names = ("github", "stripe", "slack", "gmail", "hubspot", "notion")
+        running = stack.enter_context(of_the_sandbox(folder, *names))
+        process = stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
+        stack.callback(process.communicate)
+        assert process.stdout is not None
+        yield {**running, "notes": (Box("notes", process.stdout.readline().strip()), log)}
+
+
+def ready() -> None:
+    """Import what every run needs."""
+    from importlib import import_module
+
+    sdks = "github httpx slack_sdk slack_sdk.web.async_client stripe hubspot notion_client tests.gmail.world"
+    for name in sdks.split():
+        import_module(name)
+    for name in ("github", "stripe", "slack", "gmail", "hubspot", "notion"):
+        STAGE.connector(name)
+
+
+def _mistakes() -> Mapping[str, Callable[[], None]]:
+    from tests.crash.mutants import MUTANTS
+
+    return MUTANTS
+
+
+STAGE = Stage(
+    scenarios=SCENARIOS,
+    client=client_of,
+    stand_ins=stand_ins,
+    connectors={"notes": "tests.core.notes:notes"},
+    prefixes={"notes": "/v1", "slack": "/api"},
+    any_verb=frozenset({"slack"}),
+    actions={"crash.write": ("notes", "notes.create"), "crash.write.undo": ("notes", "notes.delete")},
+    mistakes=_mistakes(),
+    ready=ready,
+)

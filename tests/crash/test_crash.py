@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from agentguard import failpoints
-from tests.crash import harness, mutants
-from tests.crash.harness import Bench, Fault, Plan, Run
-from tests.crash.scenarios import SCENARIOS, Scenario
+from agentguard.testing import crash
+from agentguard.testing.crash import Bench, Fault, Plan, Run, Scenario
+from tests.crash import mutants
+from tests.crash.scenarios import SCENARIOS
 
 EVERYTHING = os.environ.get("AGENTGUARD_CRASH") == "all"
 CHOSEN = [scenario for scenario in SCENARIOS.values() if scenario.quick or EVERYTHING]
-POINTS = {f"{when}_{what}" for when in ("before", "after") for what in ("commit", "look", "send", "perform")}
+ALWAYS = {f"{when}_{what}" for when in ("before", "after") for what in ("send", "intent", "result")}
+"""Points that every scenario reaches."""
 
 Record = Callable[[str, object], None]
 pytestmark = pytest.mark.timeout(1800 if EVERYTHING else 120)
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.timeout(1800 if EVERYTHING else 120)
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """Stand-ins and the process that runs are forked from."""
-    with Bench(tmp_path_factory.mktemp("crash")) as running:
+    with Bench(tmp_path_factory.mktemp("crash"), "tests.crash.scenarios") as running:
         yield running
 
 
@@ -44,16 +46,30 @@ def truth(runs: Iterable[Run], record_property: Record, least: int) -> list[Run]
 
 @pytest.mark.parametrize("scenario", CHOSEN, ids=lambda scenario: scenario.name)
 def test_a_kill_at_every_point_of_the_work(scenario: Scenario, bench: Bench, record_property: Record) -> None:
-    runs = truth(harness.kills(bench, scenario), record_property, 10)
+    runs = truth(crash.kills(bench, scenario), record_property, 10)
     reached = {point.partition(":")[0] for run in runs for point in (*run.points, *run.points_of_rollback)}
-    assert reached >= POINTS
+    assert reached >= ALWAYS
+    assert reached <= failpoints.POINTS, "a point has a name that the list lacks"
+
+
+def test_every_point_in_the_list_is_reached(bench: Bench) -> None:
+    plans = [
+        Plan(SCENARIOS["gated"]),
+        Plan(SCENARIOS["gated"], kill="after_send:1"),
+        Plan(SCENARIOS["started_again"], kill="after_send:2"),
+        Plan(SCENARIOS["irreversible"], kill="after_send:2"),
+    ]
+    runs = [bench.run(plan) for plan in plans]
+    reached = {p.partition(":")[0] for run in runs for p in (*run.points, *run.points_of_rollback, *run.points_again)}
+    assert [run for run in runs if run.violations] == []
+    assert failpoints.POINTS - reached == {"mid_approval", "mid_start"}, "of leases and people: elsewhere"
 
 
 @pytest.mark.parametrize(
     "scenario", CHOSEN if EVERYTHING else [SCENARIOS["messages"]], ids=lambda scenario: scenario.name
 )
 def test_a_kill_at_every_point_of_the_rollback(scenario: Scenario, bench: Bench, record_property: Record) -> None:
-    truth(harness.kills_of_rollback(bench, scenario), record_property, 10)
+    truth(crash.kills_of_rollback(bench, scenario), record_property, 10)
 
 
 @pytest.mark.skipif(not EVERYTHING, reason="part of `make crash`")
@@ -61,15 +77,15 @@ def test_a_kill_at_every_point_of_the_rollback(scenario: Scenario, bench: Bench,
 def test_a_kill_at_every_point_of_the_work_and_one_at_every_point_of_its_rollback(
     name: str, bench: Bench, record_property: Record
 ) -> None:
-    truth(harness.compound(bench, SCENARIOS[name]), record_property, 100)
+    truth(crash.compound(bench, SCENARIOS[name]), record_property, 100)
 
 
 @pytest.mark.parametrize(
     "scenario", CHOSEN if EVERYTHING else [SCENARIOS["messages"]], ids=lambda scenario: scenario.name
 )
 def test_a_fault_at_every_write(scenario: Scenario, bench: Bench, record_property: Record) -> None:
-    truth(harness.faults(bench, scenario), record_property, 8)
-    truth(harness.faults_of_rollback(bench, scenario), record_property, 4)
+    truth(crash.faults(bench, scenario), record_property, 8)
+    truth(crash.faults_of_rollback(bench, scenario), record_property, 4)
 
 
 CAUGHT: dict[str, Plan] = {
@@ -85,20 +101,27 @@ CAUGHT: dict[str, Plan] = {
     "undo_without_intent": Plan(SCENARIOS["notes"], kill_rollback="after_perform:1"),
     "silent_about_doubt": Plan(SCENARIOS["notes"], kill="after_send:4"),
     "writes_pass_as_reads": Plan(SCENARIOS["notes"]),
+    "doubts_left_open": Plan(SCENARIOS["notes"], kill="after_send:4"),
+    "made_again_after_a_restart": Plan(SCENARIOS["started_again"], kill="after_result:2"),
+    "sdk_repeats_left_on": Plan(SCENARIOS["issues"], fault=Fault("github", 5, "status_after")),
+    "history_rewritten": Plan(SCENARIOS["notes"]),
+    "recovery_never_rests": Plan(SCENARIOS["notes"], kill="after_send:2"),
 }
 
 
 @pytest.mark.parametrize("mutant", mutants.MUTANTS)
 def test_a_mistake_in_the_library_is_noticed(mutant: str, bench: Bench) -> None:
     plan = CAUGHT[mutant]
+    if plan.scenario.restarts:
+        assert bench.run(Plan(plan.scenario)).violations == []
     assert bench.run(plan).violations == []
     run = bench.run(Plan(**{**vars(plan), "mutant": mutant}))
     assert run.violations, f"nothing was noticed: {run.plan.replay()}"
 
 
 def test_a_failure_names_the_command_that_runs_it_again() -> None:
-    plan = Plan(SCENARIOS["notes"], "before_send:2", fault=Fault("notes", 3, "drop_after"))
-    assert plan.replay() == "python -m tests.crash notes --kill before_send:2 --fault notes:3:drop_after"
+    plan = Plan(SCENARIOS["notes"], "before_send:2", fault=Fault("notes", 3, "drop_after"), module="m")
+    assert plan.replay() == "python -m agentguard.testing.crash m notes --kill before_send:2 --fault notes:3:drop_after"
     assert Fault.parse("notes:3:drop_after") == plan.fault
 
 

@@ -29,8 +29,10 @@ from agentguard_connectors.gmail import (
 from agentguard_connectors.gmail import (
     threads as threads,
 )
+from agentguard_connectors.gmail.facts import recipients
 from agentguard_connectors.gmail.service import gmail
 
+gmail.recipients = recipients
 HANDLERS = (addresses, drafts, labels, messages, removing, sending, settings, threads)
 """The modules that guard operations."""
 

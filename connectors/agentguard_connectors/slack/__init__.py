@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from agentguard_connectors.slack import chat, conversations, files, marks, membership, people, views
+from agentguard_connectors.slack.facts import recipients
 from agentguard_connectors.slack.service import slack
 
+slack.recipients = recipients
 HANDLERS = (chat, conversations, files, marks, membership, people)
 """The modules that guard operations."""
 

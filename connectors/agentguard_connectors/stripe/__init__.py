@@ -35,5 +35,7 @@ from agentguard_connectors.stripe import (
     subscriptions as subscriptions,
 )
 from agentguard_connectors.stripe.base import stripe
+from agentguard_connectors.stripe.facts import amount
 
+stripe.amount = amount
 __all__ = ["stripe"]

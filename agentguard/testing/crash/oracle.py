@@ -10,25 +10,17 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from agentguard import CallState
-from agentguard.calls import Outcome, matches
+from agentguard import audit
+from agentguard.calls import CallState, Outcome, matches
 from agentguard.ledger.rows import CallRow, UndoRow, UndoState
 from agentguard.ledger.sqlite import SqliteLedger
-from agentguard.registry import connector as installed
-from tests.core.notes import notes
+from agentguard.testing.crash.stage import Residue, Stage
 
-PREFIX = {"notes": "/v1", "slack": "/api"}
-"""What stands before the paths of the operations table, for services that have something there."""
 SAID_TO_BE_DONE = (Outcome.RESTORED, Outcome.COMPENSATED)
-
-
-Residue = Mapping[str, Callable[[Any], bool]]
-"""What may be there after an undo that is reported as fine: where (a regular expression), and in what state."""
 
 
 @dataclass
@@ -66,6 +58,10 @@ class ServiceLog:
     """Why there are conflicts all the same, where there are."""
     drift: Mapping[str, Any] = field(default_factory=dict)
     """What somebody else wrote in between."""
+    most: int | None = None
+    """How many changes the work makes that is done once, where it was started again."""
+    actions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """What plain functions ask for, as `Stage.actions`."""
 
 
 @dataclass
@@ -75,13 +71,21 @@ class LedgerView:
     calls: list[CallRow]
     undos: list[UndoRow]
     reports: list[dict[str, Any]]
+    state: str = ""
+    """Where the session stands at the end."""
+    idle: dict[str, int] = field(default_factory=dict)
+    """What a recovery did that had nothing left to do: events that it wrote."""
+    faults: list[str] = field(default_factory=list)
+    """What does not agree in the record of events."""
 
     @classmethod
     def read(cls, path: Path, session: str, reports: list[dict[str, Any]]) -> LedgerView:
         """Read the session's rows from the file."""
         store = SqliteLedger.at(path)
         try:
-            return cls(store.calls(session), store.undos(session), reports)
+            calls, undos = store.calls(session), store.undos(session)
+            state = store.session(session).state if calls or reports else ""
+            return cls(calls, undos, reports, str(state), faults=audit.verify(store).faults)
         finally:
             store.close()
 
@@ -95,7 +99,7 @@ def check(log: ServiceLog, ledger: LedgerView) -> list[str]:
 # Which request belongs to which row
 
 
-def read_log(path: Path, start: int, phase: str) -> tuple[list[Arrived], int]:
+def read_log(stage: Stage, path: Path, start: int, phase: str) -> tuple[list[Arrived], int]:
     """The requests in a stand-in's log file from byte *start* on, with their effects, and where the file ends."""
     with path.open("rb") as file:
         file.seek(start)
@@ -107,7 +111,7 @@ def read_log(path: Path, start: int, phase: str) -> tuple[list[Arrived], int]:
         if "request" in entry:
             request = entry["request"]
             body = {**request["query"], **(request["body"] if isinstance(request["body"], dict) else {})}
-            found.append(recognised(Arrived(service, request["verb"], request["path"], body, phase)))
+            found.append(recognised(stage, Arrived(service, request["verb"], request["path"], body, phase)))
         else:
             last = next((one for one in reversed(found) if one.service == service), None)
             if last is not None:  # a change without a request is the test's own
@@ -115,25 +119,32 @@ def read_log(path: Path, start: int, phase: str) -> tuple[list[Arrived], int]:
     return found, start + len(raw)
 
 
-@cache
-def operations(service: str) -> list[tuple[str, re.Pattern[str], str, bool]]:
+_known: dict[str, list[tuple[str, re.Pattern[str], str, bool]]] = {}
+
+
+def operations(stage: Stage, service: str) -> list[tuple[str, re.Pattern[str], str, bool]]:
     """Verb, path, name and whether it reads, for each operation; the longest literal path first."""
-    table = (notes if service == "notes" else installed(service)).table
+    if service not in _known:
+        _known[service] = _operations(stage, service)
+    return _known[service]
+
+
+def _operations(stage: Stage, service: str) -> list[tuple[str, re.Pattern[str], str, bool]]:
+    table = stage.connector(service).table
     rows = []
     for row in table.by_name.values():
         pattern = re.sub(
             r"\\\{(\\\+)?(\w+)\\\}", lambda m: f"(?P<{m[2]}>{'.+' if m[1] else '[^/]+'})", re.escape(row.path)
         )
-        rows.append((row.path.count("{"), row.verb, re.compile(PREFIX.get(service, "") + pattern + "/?"), row))
+        rows.append((row.path.count("{"), row.verb, re.compile(stage.prefixes.get(service, "") + pattern + "/?"), row))
     rows.sort(key=lambda found: found[0])
     return [(verb, pattern, row.name, row.reads) for _count, verb, pattern, row in rows]
 
 
-def recognised(one: Arrived) -> Arrived:
+def recognised(stage: Stage, one: Arrived) -> Arrived:
     """Name the operation of a request, from the table of its service."""
-    for verb, pattern, name, reads in operations(one.service):
-        # Slack takes both verbs for every method, and its SDK sends reads as POST, too.
-        found = pattern.fullmatch(one.path) if verb == one.verb or one.service == "slack" else None
+    for verb, pattern, name, reads in operations(stage, one.service):
+        found = pattern.fullmatch(one.path) if verb == one.verb or one.service in stage.any_verb else None
         if found:
             one.name, one.reads = name, reads
             one.arguments = {**one.body, **{key: unquote(value) for key, value in found.groupdict().items()}}
@@ -142,9 +153,10 @@ def recognised(one: Arrived) -> Arrived:
     return one
 
 
-def fit(one: Arrived, service: str, row: CallRow | UndoRow) -> int | None:
+def fit(log: ServiceLog, one: Arrived, service: str, row: CallRow | UndoRow) -> int | None:
     """How well a request is what a row of the ledger asks for; None where it is something else."""
-    if (one.service, one.name) != (service, row.name):
+    asks = log.actions.get(row.name) if service == "action" else (service, row.name)
+    if (one.service, one.name) != asks:
         return None
     asked = {key.partition("[")[0]: value for key, value in one.arguments.items() if key != "token"}
     both = [key for key in asked.keys() & row.arguments.keys() if _plain(row.arguments[key]) and _plain(asked[key])]
@@ -159,20 +171,22 @@ def _plain(value: Any) -> bool:
 
 def assign(log: ServiceLog, ledger: LedgerView) -> None:
     """Find the row for each write: calls in their order, each for one request only; else the undo it may be."""
-    free = list(ledger.calls)
+    # Of equal calls one may have been sent and the other not: what the ledger says happened comes first.
+    free = sorted(ledger.calls, key=lambda call: call.state is not CallState.COMMITTED)
     services = {call.seq: call.connector for call in ledger.calls}
     for one in writes(log):
         one.by = None
         if one.phase == "forward":
-            one.by = next((call for call in free if fit(one, call.connector, call) is not None), None)
+            one.by = next((call for call in free if fit(log, one, call.connector, call) is not None), None)
             if one.by is not None:
                 free.remove(one.by)
         if one.by is None and (one.phase != "forward" or log.takes_back):
             taken = {id(other.by) for other in log.arrived}
-            fits = [(fit(one, services[undo.seq], undo), undo) for undo in ledger.undos if undo.name]
+            fits = [(fit(log, one, services[undo.seq], undo), undo) for undo in ledger.undos if undo.name]
             best = max((found for found, _undo in fits if found is not None), default=None)
             undos = [undo for found, undo in fits if found is not None and found == best]
-            # Undos of equal calls look the same: the newest that has none yet.
+            undos.sort(key=lambda undo: undo.outcome in SAID_TO_BE_DONE)
+            # Undos of equal calls look the same: the newest that has none yet, and is said to be done.
             one.by = next((u for u in reversed(undos) if id(u) not in taken), undos[-1] if undos else None)
 
 
@@ -302,6 +316,45 @@ def _told(report: dict[str, Any]) -> dict[str, Any]:
     return {result["seq"]: result["outcome"] for result in report["outcomes"]}
 
 
+def no_doubt_is_left_behind(log: ServiceLog, ledger: LedgerView) -> Iterable[str]:
+    """A session that is over holds no call of which nobody has found out, or been told to."""
+    if ledger.state in ("open", "rolling_back"):
+        yield f"the session is {ledger.state} after it was recovered"
+    for call in ledger.calls:
+        if call.state is CallState.INTENT:
+            yield f"call {call.seq} {call.name} still stands as perhaps sent"
+
+
+def recovery_comes_to_rest(log: ServiceLog, ledger: LedgerView) -> Iterable[str]:
+    """Once everything is recovered, a further pass sends nothing and writes nothing."""
+    for what, count in ledger.idle.items():
+        if count:
+            yield f"a recovery that had nothing left to do wrote {count} {what}"
+
+
+def the_record_proves_itself(log: ServiceLog, ledger: LedgerView) -> Iterable[str]:
+    """The chain over the events is whole, and the rows are what the events tell."""
+    return (f"the record does not agree: {fault}" for fault in ledger.faults)
+
+
+def done_once_when_started_again(log: ServiceLog, ledger: LedgerView) -> Iterable[str]:
+    """Work that is done a second time, in a resumed session, changes nothing a second time."""
+    made = sum(len(one.effects) for one in log.arrived if one.phase == "forward")
+    if log.most is not None and made > log.most:
+        yield f"the work was started again and made {made} changes instead of {log.most}"
+
+
+def newest_first(log: ServiceLog, ledger: LedgerView) -> Iterable[str]:
+    """What is about one thing is undone newest first."""
+    calls = {call.seq: call for call in ledger.calls}
+    sent = [(one.by.seq, one.phase) for one in log.arrived if isinstance(one.by, UndoRow) and one.effects]
+    for at, (seq, phase) in enumerate(sent):
+        for later, other in sent[at + 1 :]:
+            same = calls[seq].target == calls[later].target and calls[seq].name == calls[later].name
+            if phase == other and later > seq and same and calls[seq].target:
+                yield f"call {seq} {calls[seq].name} was undone before call {later}, which came after it"
+
+
 RULES: tuple[Callable[[ServiceLog, LedgerView], Iterable[str]], ...] = (
     a_read_changes_nothing,
     intent_before_effect,
@@ -314,4 +367,9 @@ RULES: tuple[Callable[[ServiceLog, LedgerView], Iterable[str]], ...] = (
     nobody_else_is_blamed,
     drift_is_left_alone,
     nothing_new_the_next_time,
+    no_doubt_is_left_behind,
+    recovery_comes_to_rest,
+    the_record_proves_itself,
+    done_once_when_started_again,
+    newest_first,
 )

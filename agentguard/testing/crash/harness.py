@@ -1,32 +1,35 @@
-"""The runner: work, a kill at a named point, rollbacks in new processes, and the oracle.
+"""The runner: work, a kill at a named point, recovery in a new process, and the oracle.
 
-with Bench(folder) as bench:
-    bench.run(SCENARIOS["notes"], kill="before_send:2")
+with Bench(folder, "mailbox.scenarios") as bench:
+    run = bench.run(Plan(bench.stage.scenarios["mails"], kill="before_send:2"))
+    assert not run.violations, run
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from agentguard import failpoints
-from tests.boxes import Box, start_boxes
-from tests.crash.oracle import Arrived, LedgerView, ServiceLog, check, read_log
-from tests.crash.scenarios import Scenario, box_of
+from agentguard.testing.crash.oracle import Arrived, LedgerView, ServiceLog, check, read_log
+from agentguard.testing.crash.stage import Scenario, load_stage, service_of
+from agentguard.testing.stand_ins import Box
 
-ROOT = Path(__file__).parents[2]
 PASSES = 2
-"""Rollbacks that come to their end: the second must find nothing to do."""
+"""Recoveries that come to their end: the second must find nothing to do."""
+SETTINGS = {"AGENTGUARD_SEND_DEADLINE": "0.02", "AGENTGUARD_LEASE_SECONDS": "30"}
+"""Stand-ins answer at once: what did not land by then was lost."""
 SESSION = "crash"
 
 
@@ -61,13 +64,15 @@ class Plan:
     fault: Fault | None = None
     fault_rollback: Fault | None = None
     mutant: str = ""
-    """The mistake that is built into the library for this run (see mutants.py)."""
+    """The mistake that is built into the library for this run (see `Stage.mistakes`)."""
+    module: str = ""
+    """Where the stage is; the bench fills it in."""
 
     def replay(self) -> str:
         """The command that runs this again."""
-        named = {name: str(value) for name, value in vars(self).items() if name != "scenario" and value}
-        options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in named.items())
-        return f"python -m tests.crash {self.scenario.name} {options}".strip()
+        told = {name: str(value) for name, value in vars(self).items() if name not in ("scenario", "module") and value}
+        options = " ".join(f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in told.items())
+        return f"python -m agentguard.testing.crash {self.module} {self.scenario.name} {options}".strip()
 
 
 @dataclass
@@ -81,6 +86,8 @@ class Run:
     points: list[str] = field(default_factory=list)
     """The failpoints that the work reached."""
     points_of_rollback: list[str] = field(default_factory=list)
+    points_again: list[str] = field(default_factory=list)
+    """Those of the work that was started again."""
     said: str = ""
     """What the work and the rollbacks wrote to their standard error."""
 
@@ -92,26 +99,30 @@ class Run:
 class Bench:
     """Stand-ins and the process that runs are forked from, for many runs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, module: str) -> None:
         self.folder = folder
-        self.logs = {"notes": folder / "notes.jsonl"}
+        self.module = module
+        self.stage = load_stage(module)
         self.runs = 0
         self.violations = 0
+        self.most: dict[str, int] = {}
+        """How many changes the work of a scenario makes that is started again, from its clean run."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
-        log = self.folder / "log.jsonl"
-        named = ("github", "stripe", "slack")
-        self.boxes = self._stack.enter_context(start_boxes(log, *named))
-        self.boxes["notes"] = self._stack.enter_context(_notes(self.logs["notes"]))
-        self.logs |= dict.fromkeys(named, log)
+        running = self._stack.enter_context(self.stage.stand_ins(self.folder))
+        self.boxes = {name: box for name, (box, _log) in running.items()}
+        self.logs = {name: log for name, (_box, log) in running.items()}
+        config = self.folder / "agentguard.toml"
+        named = "".join(f'{name} = "{where}"\n' for name, where in self.stage.connectors.items())
+        config.write_text(f"[connectors]\n{named}")
         self.worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.worker"],
+            [sys.executable, "-m", "agentguard.testing.crash.worker", self.module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=ROOT,
+            env={**os.environ, **SETTINGS, "AGENTGUARD_CONFIG": str(config), "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         self._stack.callback(self._stop)
         return self
@@ -125,10 +136,10 @@ class Bench:
     def run(self, plan: Plan) -> Run:
         """Do one run from beginning to end."""
         self.runs += 1
-        scenario = plan.scenario
+        plan, scenario = replace(plan, module=self.module), plan.scenario
         folder = self.folder / f"run-{self.runs}"
         folder.mkdir()
-        boxes = {service: self.boxes[box_of(service)].reset() for service in scenario.services}
+        boxes = {service: self.boxes[service_of(service)].reset() for service in scenario.services}
         job = _Job(self, scenario, folder, {service: box.url for service, box in boxes.items()}, plan.mutant)
         known = job.do("prepare")
         before = self._snapshots(boxes)
@@ -139,7 +150,7 @@ class Bench:
         def collect(phase: str) -> None:
             files = dict.fromkeys(self.logs[box.name] for box in boxes.values())
             for file in files:
-                found, marks[file] = read_log(file, marks[file], phase)
+                found, marks[file] = read_log(self.stage, file, marks[file], phase)
                 arrived.extend(found)
 
         violations: list[str] = []
@@ -154,11 +165,19 @@ class Bench:
         for service, state in scenario.drift.items():
             boxes[service].seed(**state)
 
+        points_again: list[str] = []
+        if scenario.restarts and plan.kill:
+            job.do("forward", known=known)
+            if job.code != 0:
+                violations.append(f"the work was started again and ended with {job.code}: {job.said[-600:]}")
+            points_again = job.points()
+            collect("forward")
+
         self._arm(plan.fault_rollback)
         points_of_rollback: list[str] = []
         for number in range(1, PASSES + 1 + bool(plan.kill_rollback)):
             kill = plan.kill_rollback if number == 1 else ""
-            report = job.do("rollback", kill=kill)
+            report = job.do("recover", kill=kill)
             collect(f"rollback {number}")
             if number == 1:
                 points_of_rollback = job.points()
@@ -167,21 +186,27 @@ class Bench:
             elif job.code != -signal.SIGKILL or not kill:
                 if "NoSuchSession" in job.said and not arrived:
                     continue
-                violations.append(f"rollback {number} ended with {job.code}: {job.said[-600:]}")
+                violations.append(f"recovery {number} ended with {job.code}: {job.said[-600:]}")
+        idle = (job.do("idle") or {"sessions left open": 1}) if reports else {}
+        collect("rollback 9")
         if plan.fault_rollback is not None:
             reports = reports[-1:]  # the fault may keep the first from its end
 
         log = ServiceLog(arrived, before, self._snapshots(boxes), scenario.residue, scenario.takes_back)
-        log.conflicts, log.drift = scenario.conflicts, scenario.drift
+        log.conflicts, log.drift, log.actions = scenario.conflicts, scenario.drift, self.stage.actions
         ledger = LedgerView.read(job.ledger, SESSION, reports)
+        ledger.idle = idle
+        if scenario.restarts and not plan.kill:
+            self.most[scenario.name] = sum(len(one.effects) for one in arrived if one.phase == "forward")
+        log.most = self.most.get(scenario.name)
         violations += check(log, ledger)
         self.violations += len(violations)
-        return Run(plan, log, ledger, violations, points, points_of_rollback, job.said)
+        return Run(plan, log, ledger, violations, points, points_of_rollback, points_again, job.said)
 
     def _arm(self, fault: Fault | None) -> None:
         if fault is None:
             return
-        box = self.boxes[box_of(fault.service)]
+        box = self.boxes[service_of(fault.service)]
         if fault.at > 1:
             box.fault("delay_before", "*", times=fault.at - 1, seconds=0)
         box.fault(fault.mode, "*", status=fault.status)
@@ -227,15 +252,6 @@ class _Job:
 
     def reached(self, point: str) -> bool:
         return point in self.points()
-
-
-@contextmanager
-def _notes(log: Path) -> Iterator[Box]:
-    command = [sys.executable, "-m", "tests.core.notes", str(log)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        assert process.stdout is not None
-        yield Box("notes", process.stdout.readline().strip())
-        process.communicate()
 
 
 # Matrices

@@ -1,4 +1,4 @@
-"""Run one crash again and tell what the oracle finds: `python -m tests.crash notes --kill before_send:2`."""
+"""Run one crash again: `python -m agentguard.testing.crash MODULE SCENARIO --kill before_send:2`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.crash.harness import Bench, Fault, Plan
-from tests.crash.mutants import MUTANTS
-from tests.crash.scenarios import SCENARIOS
+from agentguard.testing.crash.harness import Bench, Fault, Plan
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("scenario", choices=SCENARIOS)
+    """Run it, and print what happened and what the oracle finds."""
+    parser = argparse.ArgumentParser(prog="python -m agentguard.testing.crash", description=__doc__)
+    parser.add_argument("module", help="where the STAGE is")
+    parser.add_argument("scenario")
     parser.add_argument("--kill", default="", metavar="POINT:N", help="kill the work there")
     parser.add_argument("--kill-rollback", default="", metavar="POINT:N", help="kill the first rollback there")
     parser.add_argument("--fault", type=Fault.parse, metavar="SERVICE:REQUEST:MODE")
     parser.add_argument("--fault-rollback", type=Fault.parse, metavar="SERVICE:REQUEST:MODE")
-    parser.add_argument("--mutant", default="", choices=("", *MUTANTS))
+    parser.add_argument("--mutant", default="")
     given = vars(parser.parse_args())
-    plan = Plan(SCENARIOS[given.pop("scenario")], **given)
-    with tempfile.TemporaryDirectory(prefix="agentguard-crash-") as folder, Bench(Path(folder)) as bench:
-        run = bench.run(plan)
+    module, name = given.pop("module"), given.pop("scenario")
+    with tempfile.TemporaryDirectory(prefix="agentguard-crash-") as folder, Bench(Path(folder), module) as bench:
+        run = bench.run(Plan(bench.stage.scenarios[name], **given))
     print(f"points of the work      {' '.join(run.points)}")
     print(f"points of the rollback  {' '.join(run.points_of_rollback)}")
     for one in run.log.arrived:
