@@ -77,7 +77,8 @@ def test_what_somebody_else_made_in_place_of_a_lost_call_is_left_alone(
         do(gh)
     do(colleague)
     there = github_box.snapshot()
-    assert outcomes(session.rollback()) == [Outcome.IN_DOUBT]
+    # What carries a mark is certainly not there, and nothing is left to report.
+    assert outcomes(session.rollback()) == ([] if path in ("/pulls$", "/releases$") else [Outcome.IN_DOUBT])
     assert differences(there, github_box.snapshot()) == []
 
 

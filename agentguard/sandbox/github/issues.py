@@ -53,6 +53,7 @@ class Issues(Base):
 
     def new_issue(self, call: Incoming, repo: Data, title: str, body: str | None) -> Data:
         repo["last_number"] += 1
+        now = self.now()
         issue: Data = {
             "id": self.next_id(),
             "number": repo["last_number"],
@@ -67,8 +68,8 @@ class Issues(Base):
             "assignees": [],
             "milestone": None,
             "reactions": [],
-            "created_at": self.now(),
-            "updated_at": self.now(),
+            "created_at": now,
+            "updated_at": now,
             "closed_at": None,
         }
         repo["issues"][str(issue["number"])] = issue
@@ -121,6 +122,7 @@ class Issues(Base):
         repo = self.repo(call)
         wanted = call.query.get("state", "open")
         found = [i for i in repo["issues"].values() if wanted in ("all", i["state"])]
+        found = [i for i in found if i["number"] not in self.state["unlisted"]]
         if creator := call.query.get("creator"):
             found = [i for i in found if i["user"] == creator]
         if since := call.query.get("since"):
@@ -141,6 +143,7 @@ class Issues(Base):
         given = fields(call, *names, required=("title",))
         issue = self.new_issue(call, repo, str(given["title"]), given.get("body"))
         self.apply(call, repo, issue, given)
+        issue["updated_at"] = issue["created_at"]
         self.event(call, repo, "issue opened", number=issue["number"])
         return Reply(201, self.show_issue(repo, issue))
 

@@ -71,13 +71,14 @@ class Notes(Code):
     def create_commit_comment(self, call: Incoming) -> Reply:
         repo = self.repo(call)
         given = fields(call, "path", "position", "line", required=("body",))
+        now = self.now()
         comment: Data = {
             "id": self.next_id(),
             "commit_id": self.resolve(repo, call["sha"]),
             "user": self.login(call),
             **{name: given.get(name) for name in ("body", "path", "position", "line")},
-            "created_at": self.now(),
-            "updated_at": self.now(),
+            "created_at": now,
+            "updated_at": now,
         }
         repo["commit_comments"][str(comment["id"])] = comment
         self.event(call, repo, "commit commented", id=comment["id"])
@@ -127,6 +128,18 @@ class Notes(Code):
         self.state["gists"][gist["id"]] = gist
         self.effect("gist created", id=gist["id"])
         return Reply(201, self.show_gist(gist))
+
+    @route("GET", "/gists")
+    def list_gists(self, call: Incoming) -> Reply:
+        """The caller's own gists, newest first, without what is in them."""
+        mine = [gist for gist in self.state["gists"].values() if gist["owner"] == self.login(call)]
+        recent = [gist for gist in mine if gist["updated_at"] >= call.query.get("since", "")]
+        shown = []
+        for gist in self.page(call, recent[::-1]):
+            whole = self.show_gist(gist)
+            files = {name: {k: v for k, v in f.items() if k != "content"} for name, f in whole["files"].items()}
+            shown.append({**whole, "files": files})
+        return Reply(200, shown)
 
     @route("GET", "/gists/{gist}")
     def get_gist(self, call: Incoming) -> Reply:

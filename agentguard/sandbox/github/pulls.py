@@ -219,6 +219,7 @@ class Pulls(Issues, Code):
             "author_association": "MEMBER",
             "user": self.user(comment["user"]),
             "reactions": shapes.rollup(here, []),
+            **({"in_reply_to_id": comment["in_reply_to_id"]} if comment.get("in_reply_to_id") else {}),
             "_links": {name: {"href": link} for name, link in (("self", here), ("html", here), ("pull_request", pull))},
         }
 
@@ -232,6 +233,7 @@ class Pulls(Issues, Code):
     def list_review_comments(self, call: Incoming) -> Reply:
         repo = self.repo(call)
         found = [c for c in repo["review_comments"].values() if str(c["pull"]) == call["number"]]
+        found = [c for c in found if c["updated_at"] >= call.query.get("since", "")]
         return Reply(200, [self.show_review_comment(repo, c) for c in self.page(call, found)])
 
     @route("POST", f"{PULL}/comments")
@@ -242,6 +244,7 @@ class Pulls(Issues, Code):
         given = fields(call, *names, required=("body", "commit_id", "path"))
         if given["commit_id"] not in repo["commits"]:
             raise invalid("PullRequestReviewComment", "commit_id")
+        now = self.now()
         comment: Data = {
             **{name: given[name] for name in ("body", "path", "commit_id")},
             "line": given.get("line", given.get("position")),
@@ -251,8 +254,8 @@ class Pulls(Issues, Code):
             "id": self.next_id(),
             "pull": issue["number"],
             "user": self.login(call),
-            "created_at": self.now(),
-            "updated_at": self.now(),
+            "created_at": now,
+            "updated_at": now,
         }
         repo["review_comments"][str(comment["id"])] = comment
         self.event(call, repo, "review commented", id=comment["id"])
@@ -263,10 +266,13 @@ class Pulls(Issues, Code):
         repo = self.repo(call)
         first = self.review_comment(call, repo)
         body = fields(call, required=("body",))["body"]
-        reply = {**first, "id": self.next_id(), "body": body, "user": self.login(call), "created_at": self.now()}
+        times = dict.fromkeys(("created_at", "updated_at"), self.now())
+        answers = first.get("in_reply_to_id") or first["id"]
+        own = {"id": self.next_id(), "body": body, "user": self.login(call), "in_reply_to_id": answers}
+        reply = {**first, **own, **times}
         repo["review_comments"][str(reply["id"])] = reply
         self.event(call, repo, "review commented", id=reply["id"])
-        return Reply(201, {**self.show_review_comment(repo, reply), "in_reply_to_id": first["id"]})
+        return Reply(201, self.show_review_comment(repo, reply))
 
     @route("GET", COMMENT)
     def get_review_comment(self, call: Incoming) -> Reply:

@@ -19,6 +19,7 @@ EMPTY: Data = {
     "issues": {},
     "comments": {},
     "review_comments": {},
+    "reviews": {},
     "releases": {},
     "hooks": {},
     "invitations": {},

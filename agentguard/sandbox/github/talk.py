@@ -36,13 +36,14 @@ class Talk(Base):
         if call["number"] not in repo["issues"]:
             raise missing()
         given = fields(call, required=("body",))
+        now = self.now()
         comment: Data = {
             "id": self.next_id(),
             "issue": int(call["number"]),
             "user": self.login(call),
             "body": given["body"],
-            "created_at": self.now(),
-            "updated_at": self.now(),
+            "created_at": now,
+            "updated_at": now,
             "reactions": [],
         }
         repo["comments"][str(comment["id"])] = comment

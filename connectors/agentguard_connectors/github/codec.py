@@ -6,6 +6,9 @@ each field of a mutation is an operation of its own. What cannot be parsed is an
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from agentguard.calls import Answer, Certainty, Effect, Json, Risk
 from agentguard.operations import Operation, OperationTable
 from agentguard.wire.codec import Decoded, RestCodec, merge_arguments, relative_path
@@ -53,6 +56,8 @@ class GitHubCodec(RestCodec):
     def answer(self, operation: Operation, response: Response) -> Answer:
         """Say what *response* proves. A redirect proves that nothing was done here."""
         answer = super().answer(operation, response)
+        if answer.certainty is Certainty.REFUSED and answer.retry_after is None:
+            answer = replace(answer, retry_after=until_reset(response))
         if 300 <= response.status < 400 and operation.verb not in ("GET", "HEAD"):
             where = response.headers.get("location", "elsewhere")
             return Answer(response.status, answer.value, Certainty.REFUSED, error=f"HTTP {response.status}: at {where}")
@@ -69,7 +74,7 @@ class GitHubCodec(RestCodec):
         done = any(value is not None for value in (answer.value.get("data") or {}).values())
         refused = "data" not in answer.value or all(error.get("type") in GRAPHQL_REFUSED for error in errors)
         certainty = Certainty.REFUSED if refused and not done else Certainty.UNKNOWN
-        return Answer(answer.status, answer.value, certainty, error=f"GraphQL: {words[:300]}")
+        return replace(answer, certainty=certainty, error=f"GraphQL: {words[:300]}")
 
     def error(self, response: Response, value: Json) -> str:
         """GitHub's message and, behind it, what it says about single fields."""
@@ -79,6 +84,19 @@ class GitHubCodec(RestCodec):
             details = [e if isinstance(e, str) else e.get("message") or e.get("code") for e in errors]
             words += f" ({', '.join(str(detail) for detail in details)})"
         return words
+
+
+def until_reset(response: Response) -> float | None:
+    """Seconds until the hour's requests are granted anew, where none of them are left.
+
+    https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api: 403 or 429, without `Retry-After`.
+    """
+    if response.status not in (403, 429) or response.headers.get("x-ratelimit-remaining") != "0":
+        return None
+    try:
+        return max(float(response.headers["x-ratelimit-reset"]) - time.time(), 0.0)
+    except (KeyError, ValueError):
+        return None
 
 
 def graphql_fields(body: Json) -> tuple[str, list[str]]:

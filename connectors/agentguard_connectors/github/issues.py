@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from agentguard.calls import ABSENT, Call, Effect, Finder, Handler, Json, Read, forward, no_undo, read, unchanged, undo
+from agentguard_connectors.github.hidden import marking
+from agentguard_connectors.github.lost import ME, Sent, choose, numbered
 from agentguard_connectors.github.service import github
 
 NOTIFIED = "people who watch were notified"
@@ -25,11 +27,11 @@ def lowered(names: list[str]) -> list[str]:
 
 
 @github.guards("issues.create", effect=Effect.COMPENSABLE, remains=f"the closed issue; {NOTIFIED}")
-def create_issue(owner: str, repo: str, labels: list[Json] | None) -> Handler:
+def create_issue(owner: str, repo: str, labels: list[Json] | None, body: Json, mark: str | None) -> Handler:
     """Open an issue; it is closed again as not planned, and stays visible."""
     names = named(labels)
     kept = yield from made_labels(owner, repo, {"label_set": {}}, names)
-    made = yield forward()
+    made = yield marking(body, mark)
     where = {"owner": owner, "repo": repo, "issue_number": made["number"]}
     close = undo("issues.update", **where, state="closed", state_reason="not_planned")
     yield close.on(look_at(**where), left={"state": "open"}, back={"state": "closed"}).leaving(
@@ -37,17 +39,20 @@ def create_issue(owner: str, repo: str, labels: list[Json] | None) -> Handler:
     )
 
 
-@github.finds("issues.create")
-def find_issue(owner: str, repo: str, title: str, body: str | None, since: str) -> Finder:
-    """Look for the one issue of ours that says the same; two of them prove nothing."""
-    me = yield read("users.getAuthenticated").through("login")
-    found = yield read("issues.listForRepo", owner=owner, repo=repo, creator=me, state="all", since=since, per_page=100)
-    same = [
-        one
-        for one in found
-        if one["title"] == title and (one["body"] or "") == (body or "") and one["created_at"] >= since
-    ]
-    return same[0] if len(same) == 1 else None
+@github.finds("issues.create", authoritative=True)
+def find_issue(owner: str, repo: str, title: Json, body: Json, mark: str | None, since: str) -> Finder:
+    """Look for the issue with our mark among all that were opened since; without one, for the only one like it."""
+    sent = Sent(mark, body, since)
+    me = yield ME
+    opened = yield from numbered(owner, repo, sent)
+
+    def same(one: Json) -> bool:
+        return (one["title"], one["body"] or "") == (title, body or "") and "pull_request" not in one
+
+    found = choose(opened, sent, me, same=same)
+    if found is None:
+        return None
+    return (yield read("issues.get", owner=owner, repo=repo, issue_number=found["number"]))
 
 
 @github.guards("issues.update", effect=Effect.REVERSIBLE)

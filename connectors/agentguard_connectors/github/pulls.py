@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from agentguard.calls import ABSENT, Effect, Finder, Handler, Json, Risk, forward, read, unchanged, undo
+from agentguard_connectors.github.hidden import marking
+from agentguard_connectors.github.lost import ME, Sent, Unclear, as_sent, choose, numbered, pages
 from agentguard_connectors.github.service import github
 
 NOTIFIED = "people who watch were notified"
 
 
 @github.guards("pulls.create", effect=Effect.COMPENSABLE, remains=f"the closed pull request; {NOTIFIED}")
-def create_pull(owner: str, repo: str) -> Handler:
+def create_pull(owner: str, repo: str, body: Json, issue: Json, mark: str | None) -> Handler:
     """Open a pull request; it is closed again, and stays visible."""
-    made = yield forward()
+    # One that is made of an issue takes the issue's text, and none of its own.
+    made = yield marking(body, mark) if issue is None else forward()
     where = {"owner": owner, "repo": repo, "pull_number": made["number"]}
     look = read("pulls.get", **where).through("pull")
     close = undo("pulls.update", **where, state="closed")
@@ -20,13 +23,23 @@ def create_pull(owner: str, repo: str) -> Handler:
     )
 
 
-@github.finds("pulls.create")
-def find_pull(owner: str, repo: str, head: str, base: str, since: str) -> Finder:
-    """There is at most one open pull request between two branches, and it must be ours."""
-    me = yield read("users.getAuthenticated").through("login")
+@github.finds("pulls.create", authoritative=True)
+def find_pull(owner: str, repo: str, head: str, base: str, body: Json, mark: str | None, since: str) -> Finder:
+    """Look for the pull request with our mark; without one, for the only open one of ours between the two branches."""
+    sent = Sent(mark, body, since)
+    me = yield ME
+    if sent.marked:
+        opened = yield from numbered(owner, repo, sent)
+        found = choose([one for one in opened if "pull_request" in one], sent, me)
+        if found is None:
+            return None
+        return (yield read("pulls.get", owner=owner, repo=repo, pull_number=found["number"]))
     full = head if ":" in head else f"{owner}:{head}"
-    found = yield read("pulls.list", owner=owner, repo=repo, head=full, base=base, state="open")
-    return next((one for one in found if one["user"]["login"] == me and one["created_at"] >= since), None)
+    listed = yield read("pulls.list", owner=owner, repo=repo, head=full, base=base, state="open")
+    for one in listed:
+        if me is not None and one["user"]["login"] == me and one["created_at"] >= since:
+            return one
+    raise Unclear("it was sent without a mark, and no open pull request between the two branches is this client's")
 
 
 github.restores(
@@ -36,7 +49,27 @@ github.restores(
     summary="Edit, close or reopen a pull request; its old title, text, state and base come back.",
 )
 github.irreversible("pulls.merge", "Merge a pull request. A merge stays in the history and may have been deployed.")
-github.irreversible("pulls.createReview", "Submit a review. A submitted review cannot be deleted.")
+
+
+@github.guards("pulls.createReview", effect=Effect.IRREVERSIBLE, risk=Risk.HIGH)
+def create_review(body: Json, mark: str | None) -> Handler:
+    """Submit a review. A submitted review cannot be deleted."""
+    # A review without words is one of its comments, or a bare approval, and does not begin to say something.
+    yield marking(body, mark) if body else forward()
+
+
+@github.finds("pulls.createReview", authoritative=True)
+def find_review(owner: str, repo: str, pull_number: Json, body: Json, mark: str | None, since: str) -> Finder:
+    """Look for the review with our mark; without one, for the only one of ours that says the same."""
+    sent = Sent(mark, body, since)
+    me = yield ME
+    found = yield from pages(read("pulls.listReviews", owner=owner, repo=repo, pull_number=int(pull_number)))
+
+    def same(one: Json) -> bool:
+        return (one["body"] or "") == (body or "")
+
+    # GitHub does not tell whether a review was edited.
+    return choose(found, sent, me, same=same, touched=lambda _one: True, made="submitted_at")
 
 
 def asks(operation: str, inverse: str, *, adding: bool) -> None:
@@ -72,34 +105,51 @@ asks("pulls.removeRequestedReviewers", "pulls.requestReviewers", adding=False)
 
 # Comments on the diff: https://docs.github.com/rest/pulls/comments
 
-for creating in ("pulls.createReviewComment", "pulls.createReplyForReviewComment"):
-    github.creates(
-        creating,
-        undone_by="pulls.deleteReviewComment",
-        key={"comment_id": "id"},
-        by="pulls.getReviewComment",
-        view="comment",
-        effect=Effect.COMPENSABLE,
-        remains=NOTIFIED,
-        summary="Comment on a line of a pull request; the comment is deleted.",
-    )
+
+def comments(operation: str) -> None:
+    """Guard one of the ways to comment on a line."""
+
+    @github.guards(operation, effect=Effect.COMPENSABLE, remains=NOTIFIED)
+    def create(owner: str, repo: str, body: Json, mark: str | None) -> Handler:
+        """Comment on a line of a pull request; the comment is deleted."""
+        made = yield marking(body, mark)
+        where = {"owner": owner, "repo": repo, "comment_id": made["id"]}
+        look = read("pulls.getReviewComment", **where).through("comment")
+        left = github.views["comment"](made)
+        yield undo("pulls.deleteReviewComment", **where).on(look, left=left, back=ABSENT).leaving(NOTIFIED)
+
+    @github.finds(operation, authoritative=True)
+    def find(
+        owner: str,
+        repo: str,
+        pull_number: Json,
+        body: Json,
+        path: Json,
+        comment_id: Json,
+        mark: str | None,
+        since: str,
+    ) -> Finder:
+        """Look for the comment with our mark; without one, for the only one of ours that says the same there."""
+        sent = Sent(mark, body, since)
+        me = yield ME
+        where = {"owner": owner, "repo": repo, "pull_number": int(pull_number)}
+        found = yield from pages(read("pulls.listReviewComments", **where, since=sent.floor))
+
+        def same(one: Json) -> bool:
+            place = one["path"] == path if path else str(one.get("in_reply_to_id")) == str(comment_id)
+            return place and one["body"] == body
+
+        return as_sent(choose(found, sent, me, same=same), sent)
+
+
+comments("pulls.createReviewComment")
+comments("pulls.createReplyForReviewComment")
 github.restores(
     "pulls.updateReviewComment",
     by="pulls.getReviewComment",
     view="comment",
     summary="Edit a comment on a line; the old text comes back. The edit stays in the comment's history.",
 )
-
-
-@github.finds("pulls.createReviewComment")
-def find_review_comment(owner: str, repo: str, pull_number: Json, body: str, path: str, since: str) -> Finder:
-    """The one comment of ours at this file that says the same; two of them prove nothing."""
-    me = yield read("users.getAuthenticated").through("login")
-    where = {"owner": owner, "repo": repo, "pull_number": int(pull_number)}
-    found = yield read("pulls.listReviewComments", **where, since=since, per_page=100)
-    ours = [one for one in found if one["user"]["login"] == me and one["created_at"] >= since]
-    same = [one for one in ours if (one["body"], one["path"]) == (body, path)]
-    return same[0] if len(same) == 1 else None
 
 
 @github.guards("pulls.deleteReviewComment", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains="a new comment")

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from agentguard.calls import ABSENT, Call, Effect, Finder, Handler, Json, Risk, forward, no_undo, read, unchanged, undo
 from agentguard_connectors.github.code import ref_at, was_latest
+from agentguard_connectors.github.hidden import marking
+from agentguard_connectors.github.lost import ME, Sent, choose, pages
 from agentguard_connectors.github.service import github
 
 FIELDS = ("tag_name", "target_commitish", "name", "body", "draft", "prerelease")
 
 
 @github.guards("repos.createRelease", effect=Effect.COMPENSABLE, remains="people who watch were notified")
-def create_release(owner: str, repo: str, tag_name: str, target_commitish: str | None, draft: bool | None) -> Handler:
+def create_release(
+    owner: str,
+    repo: str,
+    tag_name: str,
+    target_commitish: str | None,
+    draft: bool | None,
+    body: Json,
+    mark: str | None,
+) -> Handler:
     """Publish a release; it is deleted, with the tag that it made."""
     where = {"owner": owner, "repo": repo}
     if not draft and (yield ref_at(owner, repo, f"tags/{tag_name}").or_none()) is None:
@@ -18,7 +28,7 @@ def create_release(owner: str, repo: str, tag_name: str, target_commitish: str |
         commit = yield read("repos.getCommit", **where, ref=target).through("commit")
         tag = undo("git.deleteRef", **where, ref=f"tags/{tag_name}")
         yield tag.on(ref_at(owner, repo, f"tags/{tag_name}"), left=commit, back=ABSENT)
-    made = yield forward()
+    made = yield marking(body, mark)
     look = read("repos.getRelease", **where, release_id=made["id"]).through("release")
     away = undo("repos.deleteRelease", **where, release_id=made["id"])
     left = github.views["release"](made)
@@ -26,19 +36,20 @@ def create_release(owner: str, repo: str, tag_name: str, target_commitish: str |
     yield away.on(look, left=left, back=ABSENT).leaving(remains)
 
 
-@github.finds("repos.createRelease")
-def find_release(owner: str, repo: str, tag_name: str, since: str) -> Finder:
-    """Among the latest releases, drafts included, the one of this tag that we made since."""
-    me = yield read("users.getAuthenticated").through("login")
-    found = yield read("repos.listReleases", owner=owner, repo=repo, per_page=30)
-    ours = [one for one in found if one["author"]["login"] == me]
-    same = [one for one in ours if one["tag_name"] == tag_name and max(_times(one)) >= since]
-    return same[0] if len(same) == 1 else None
+@github.finds("repos.createRelease", authoritative=True)
+def find_release(owner: str, repo: str, tag_name: str, body: Json, mark: str | None, since: str) -> Finder:
+    """Look for the release with our mark, drafts included; without one, for the only one of this tag that we made."""
+    sent = Sent(mark, body, since)
+    me = yield ME
+    found = yield from pages(read("repos.listReleases", owner=owner, repo=repo))
+    # `created_at` of a published release is the time of its commit, and not every GitHub tells when one was edited.
+    dated = [{**one, "made": max(one["created_at"], one.get("published_at") or "")} for one in found]
 
+    def same(one: Json) -> bool:
+        return bool(one["tag_name"] == tag_name)
 
-def _times(release: Json) -> list[str]:
-    # `created_at` of a published release is the time of its commit.
-    return [release["created_at"], release.get("published_at") or ""]
+    chosen = choose(dated, sent, me, same=same, touched=same, author="author", made="made")
+    return chosen and {name: value for name, value in chosen.items() if name != "made"}
 
 
 @github.guards("repos.updateRelease", effect=Effect.REVERSIBLE)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -58,7 +59,7 @@ class PyGithubSeam(Seam):
         """Whether no connection came about."""
         from agentguard.wire.requests import never_left
 
-        return any(never_left(link) for link in _chain(error))
+        return any(never_left(link) for link in _chain(error)) or _is_untrusted(error)
 
 
 class GithubkitSeam(Seam):
@@ -104,7 +105,7 @@ class GithubkitSeam(Seam):
         """Whether no connection came about."""
         from agentguard.wire.httpx import never_left
 
-        return any(never_left(link) for link in _chain(error))
+        return any(never_left(link) for link in _chain(error)) or _is_untrusted(error)
 
 
 def bases_of(base_url: str) -> tuple[str, ...]:
@@ -284,3 +285,18 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while link is not None:
         yield link
         link = link.__cause__
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    """Whether the service's certificate was not accepted, which is before anything is sent."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        link = waiting.pop()
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return True
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        inside = (link.__cause__, link.__context__, getattr(link, "reason", None), *link.args)
+        waiting += [one for one in inside if isinstance(one, BaseException)]
+    return False

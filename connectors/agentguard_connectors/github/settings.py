@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from agentguard.calls import ABSENT, Call, Effect, Finder, Handler, Json, Read, Risk, forward, read, unchanged, undo
 from agentguard.wire.codec import BODY
+from agentguard_connectors.github.hidden import marking
+from agentguard_connectors.github.lost import ME, Sent, as_sent, choose, pages
 from agentguard_connectors.github.service import github
+
+NOTIFIED = "people who were mentioned or watch were notified"
 
 
 def variable_at(owner: str, repo: str, name: str) -> Read:
@@ -57,26 +61,23 @@ def delete_variable(owner: str, repo: str, name: str) -> Handler:
     yield forward()
 
 
-github.creates(
-    "repos.createCommitComment",
-    undone_by="repos.deleteCommitComment",
-    key={"comment_id": "id"},
-    by="repos.getCommitComment",
-    view="comment",
-    effect=Effect.COMPENSABLE,
-    remains="people who were mentioned or watch were notified",
-    summary="Comment on a commit; the comment is deleted.",
-)
+@github.guards("repos.createCommitComment", effect=Effect.COMPENSABLE, remains=NOTIFIED)
+def create_commit_comment(owner: str, repo: str, body: Json, mark: str | None) -> Handler:
+    """Comment on a commit; the comment is deleted."""
+    made = yield marking(body, mark)
+    where = {"owner": owner, "repo": repo, "comment_id": made["id"]}
+    look = read("repos.getCommitComment", **where).through("comment")
+    left = github.views["comment"](made)
+    yield undo("repos.deleteCommitComment", **where).on(look, left=left, back=ABSENT).leaving(NOTIFIED)
 
 
-@github.finds("repos.createCommitComment")
-def find_commit_comment(owner: str, repo: str, commit_sha: str, body: str, since: str) -> Finder:
-    """The one comment of ours on this commit that says the same; two of them prove nothing."""
-    me = yield read("users.getAuthenticated").through("login")
-    found = yield read("repos.listCommentsForCommit", owner=owner, repo=repo, commit_sha=commit_sha, per_page=100)
-    ours = [one for one in found if one["user"]["login"] == me and one["created_at"] >= since]
-    same = [one for one in ours if one["body"] == body]
-    return same[0] if len(same) == 1 else None
+@github.finds("repos.createCommitComment", authoritative=True)
+def find_commit_comment(owner: str, repo: str, commit_sha: str, body: Json, mark: str | None, since: str) -> Finder:
+    """Look for the comment with our mark; without one, for the only one of ours that says the same."""
+    sent = Sent(mark, body, since)
+    me = yield ME
+    found = yield from pages(read("repos.listCommentsForCommit", owner=owner, repo=repo, commit_sha=commit_sha))
+    return as_sent(choose(found, sent, me, same=lambda one: one["body"] == body), sent)
 
 
 github.restores(
@@ -106,3 +107,18 @@ def create_gist() -> Handler:
     left = github.views["gist"](made)
     away = undo("gists.delete", gist_id=made["id"])
     yield away.on(look, left=left, back=ABSENT).leaving("whoever had its address could read it in the meantime")
+
+
+@github.finds("gists.create")
+def find_gist(files: Json, description: Json, since: str) -> Finder:
+    """Look for the one gist of ours since that holds the same files."""
+    wanted = {name: (one or {}).get("content") for name, one in (files or {}).items()}
+    listed = yield from pages(read("gists.list", since=since))
+    likely = [one for one in listed if one["created_at"] >= since and one["files"].keys() == wanted.keys()]
+    same = []
+    for one in likely:
+        whole = yield read("gists.get", gist_id=one["id"])
+        seen = github.views["gist"](whole)
+        if (seen["files"], seen["description"]) == (wanted, description or ""):
+            same.append(whole)
+    return same[0] if len(same) == 1 else None

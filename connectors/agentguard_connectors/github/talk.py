@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from agentguard.calls import ABSENT, Effect, Finder, Handler, Json, Read, Risk, forward, no_undo, read, unchanged, undo
+from agentguard_connectors.github.hidden import marking
+from agentguard_connectors.github.lost import ME, PAGE, Sent, Unclear, as_sent, choose, pages
 from agentguard_connectors.github.service import github
 
 NOTIFIED = "people who were mentioned or watch were notified"
-PAGE = 100
-"""The most that GitHub lists at once."""
 
-github.creates(
-    "issues.createComment",
-    undone_by="issues.deleteComment",
-    key={"comment_id": "id"},
-    by="issues.getComment",
-    view="comment",
-    effect=Effect.COMPENSABLE,
-    remains=NOTIFIED,
-    summary="Comment on an issue or pull request; the comment is deleted.",
-)
+
+@github.guards("issues.createComment", effect=Effect.COMPENSABLE, remains=NOTIFIED)
+def create_comment(owner: str, repo: str, body: Json, mark: str | None) -> Handler:
+    """Comment on an issue or pull request; the comment is deleted."""
+    made = yield marking(body, mark)
+    where = {"owner": owner, "repo": repo, "comment_id": made["id"]}
+    look = read("issues.getComment", **where).through("comment")
+    left = github.views["comment"](made)
+    yield undo("issues.deleteComment", **where).on(look, left=left, back=ABSENT).leaving(NOTIFIED)
+
+
 github.restores(
     "issues.updateComment",
     by="issues.getComment",
@@ -27,14 +28,14 @@ github.restores(
 )
 
 
-@github.finds("issues.createComment")
-def find_comment(owner: str, repo: str, issue_number: Json, body: str, since: str) -> Finder:
-    """Look for the one comment of ours that says the same; two of them prove nothing."""
-    me = yield read("users.getAuthenticated").through("login")
+@github.finds("issues.createComment", authoritative=True)
+def find_comment(owner: str, repo: str, issue_number: Json, body: Json, mark: str | None, since: str) -> Finder:
+    """Look for the comment with our mark; without one, for the only one of ours that says the same."""
+    sent = Sent(mark, body, since)
+    me = yield ME
     where = {"owner": owner, "repo": repo, "issue_number": int(issue_number)}
-    found = yield read("issues.listComments", **where, since=since, per_page=PAGE)
-    same = [o for o in found if o["body"] == body and o["user"]["login"] == me and o["created_at"] >= since]
-    return same[0] if len(same) == 1 else None
+    found = yield from pages(read("issues.listComments", **where, since=sent.floor))
+    return as_sent(choose(found, sent, me, same=lambda one: one["body"] == body), sent)
 
 
 @github.guards("issues.deleteComment", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains="a new comment of yours")
@@ -69,6 +70,15 @@ def reacts(what: str, key: str) -> None:
             yield away.on(look, left={"ids": {at: content}}, back={"complete": True, "ids": {at: ABSENT}})
         else:
             yield no_undo("there were more than a hundred of its kind, and it is not known whether it was there before")
+
+    @github.finds(creating, authoritative=True)
+    def find(owner: str, repo: str, content: str, **given: Json) -> Finder:
+        """Somebody has at most one reaction of a kind to a thing; whether it was there before, the snapshot tells."""
+        me = yield ME
+        if me is None:
+            raise Unclear("this client may not ask whose account it is for, so that its reactions cannot be told")
+        found = yield from pages(read(listing, owner=owner, repo=repo, content=content, **{key: int(given[key])}))
+        return next((one for one in found if (one.get("user") or {}).get("login") == me), None)
 
     @github.guards(deleting, effect=Effect.COMPENSABLE, remains="the reaction has a new id")
     def delete(owner: str, repo: str, reaction_id: Json, **given: Json) -> Handler:
@@ -183,9 +193,7 @@ github.restores(
 def find_milestone(owner: str, repo: str, title: str, since: str) -> Finder:
     """A milestone's title is unique in its repository; somebody else may have made it."""
     me = yield read("users.getAuthenticated").through("login")
-    found = yield read("issues.listMilestones", owner=owner, repo=repo, state="all", direction="desc", per_page=PAGE)
-    if len(found) == PAGE and not any(one["title"] == title for one in found):
-        raise KeyError("more milestones than one page holds")
+    found = yield from pages(read("issues.listMilestones", owner=owner, repo=repo, state="all", direction="desc"))
     ours = [one for one in found if one["creator"]["login"] == me and one["created_at"] >= since]
     return next((one for one in ours if one["title"] == title), None)
 
