@@ -21,7 +21,7 @@ from agentguard.text import LIMIT, code, laid_out, moment, oddities, plain, show
 if TYPE_CHECKING:
     from agentguard.connector import Connector
 
-__all__ = ["Card", "read_from", "shown", "visible"]
+__all__ = ["Card", "people_in", "read_from", "shown", "visible"]
 
 ROWS = 20
 """How many recipients, amounts, changes or arguments are shown; the rest is counted."""
@@ -167,7 +167,7 @@ class Card:
         }
 
     def _to(self) -> list[str]:
-        return self.recipients or list(dict.fromkeys(_people(self.arguments)))
+        return self.recipients or list(dict.fromkeys(people_in(self.arguments)))
 
     def _moved(self) -> list[str]:
         return [_quiet(amount) for amount in self.amounts] or list(_money(self.arguments))
@@ -247,7 +247,8 @@ def _money(arguments: dict[str, Json]) -> Iterator[str]:
             yield from _money({"currency": arguments.get("currency"), **value})
 
 
-def _people(arguments: dict[str, Json], depth: int = 2) -> Iterator[str]:
+def people_in(arguments: dict[str, Json], depth: int = 2) -> Iterator[str]:
+    """Who gets to see what a call does, as far as the names of its arguments tell."""
     for name, value in arguments.items():
         if name.lower() in _TO:
             for given in value if isinstance(value, list) else [value]:
@@ -256,7 +257,7 @@ def _people(arguments: dict[str, Json], depth: int = 2) -> Iterator[str]:
                 elif isinstance(given, dict):
                     yield plain(given)
         elif isinstance(value, dict) and depth:
-            yield from _people(value, depth - 1)
+            yield from people_in(value, depth - 1)
 
 
 def _addresses(text: str) -> Iterator[str]:
