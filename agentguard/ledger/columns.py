@@ -16,6 +16,31 @@ _AS_JSON = frozenset(
 )
 
 
+class _Look(msgspec.Struct):
+    """What is in `UndoRow.look`: a rollback goes by it."""
+
+    operation: str
+    arguments: dict[str, Json]
+    view: str | None
+
+
+class _Savepoint(msgspec.Struct):
+    name: str
+    seq: int
+
+
+class _Checkpoint(msgspec.Struct):
+    name: str
+
+
+class _LateAnswer(msgspec.Struct):
+    state: str
+
+
+_TOLD = {"savepoint": _Savepoint, "checkpoint": _Checkpoint, "late answer": _LateAnswer}
+"""What the data of an event must hold where something is decided by it."""
+
+
 class Columns:
     """How one kind of row lies in its table."""
 
@@ -39,7 +64,12 @@ class Columns:
         values = {
             name: loads(value) if name in _AS_JSON else value for name, value in zip(self.fields, row, strict=True)
         }
-        return msgspec.convert(values, self.kind, strict=False)
+        loaded = msgspec.convert(values, self.kind, strict=False)
+        if isinstance(loaded, UndoRow) and loaded.look is not None:
+            msgspec.convert(loaded.look, _Look)
+        elif isinstance(loaded, EventRow) and loaded.data and loaded.kind in _TOLD:
+            msgspec.convert(loaded.data, _TOLD[loaded.kind])
+        return loaded
 
 
 def dumps(value: Json) -> str:
