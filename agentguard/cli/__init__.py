@@ -23,6 +23,7 @@ COMMANDS = {
     "connectors": Lazy("agentguard.cli.connectors:connectors", "List services and what can be taken back."),
     "demo": Lazy("agentguard.cli.demo:demo", "See an agent fail and its work taken back."),
     "deny": Lazy("agentguard.cli.approvals:deny", "Say no to a call."),
+    "doctor": Lazy("agentguard.cli.doctor:doctor", "Find what is wrong with this set-up, and say the fix."),
     "freeze": Lazy("agentguard.cli.freeze:freeze", "Stop a session: no further call of it is sent."),
     "keys": Lazy("agentguard.cli.keys:keys", "Make and show the keys with which people sign their decisions."),
     "plan": Lazy("agentguard.cli.plan:plan", "Show what a rollback would do, and do nothing."),
@@ -31,6 +32,9 @@ COMMANDS = {
     "queue": Lazy("agentguard.cli.queue:queue", "List what needs a person: doubts, conflicts and undos that failed."),
     "recover": Lazy("agentguard.cli.recover:recover", "Recover sessions whose process is gone."),
     "resolve": Lazy("agentguard.cli.queue:resolve", "Decide about an item of the queue."),
+    "report": Lazy(
+        "agentguard.cli.report:report", "Tell in plain words what a session changed, and what became of it."
+    ),
     "rollback": Lazy("agentguard.cli.rollback:rollback", "Take a session's calls back, newest first."),
     "sessions": Lazy("agentguard.cli.sessions:sessions", "List recorded sessions, newest first."),
     "undo": Lazy("agentguard.cli.plan:undo", "Take one call back."),
