@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from agentguard.calls import Json, Read, read
+from agentguard_connectors.hubspot.base import hubspot
 
 VARIABLE = "AGENTGUARD_HUBSPOT_MARK"
 
@@ -35,9 +36,15 @@ def place_for(
     name = configured() if mark and given else None
     if name is None or any(name in properties for properties in given):
         return None
-    defined = yield read("crm.properties.get_by_name", objectType=object_type, propertyName=name).or_none().if_allowed()
-    fits = defined is not None and defined.get("type") == "string" and not defined.get("archived")
-    return name if fits and not (defined.get("modificationMetadata") or {}).get("readOnlyValue") else None
+    look = read("crm.properties.get_by_name", objectType=object_type, propertyName=name).through("writable_text")
+    return name if (yield look.or_none().if_allowed()) else None
+
+
+@hubspot.view
+def writable_text(answer: Json) -> Json:
+    """Whether a property takes any text."""
+    read_only = (answer.get("modificationMetadata") or {}).get("readOnlyValue")
+    return answer.get("type") == "string" and not answer.get("archived") and not read_only
 
 
 def numbered(mark: str, count: int) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from agentguard.calls import Json, Read, read
 from agentguard_connectors.notion import shapes
+from agentguard_connectors.notion.service import notion
 
 VARIABLE = "AGENTGUARD_NOTION_MARK"
 
@@ -35,23 +36,35 @@ def place_for(parent: Json, properties: dict[str, Json], mark: str | None) -> Ge
     name = configured()
     if name is None or name in properties:
         return None
-    column = ((yield from _columns(where)) or {}).get(name) or {}
-    return name if column.get("type") == "rich_text" and column.get("id") not in properties else None
+    columns = yield from _columns(where)
+    identifier, kind = (columns or {}).get(name, ("", ""))
+    return name if kind == "rich_text" and identifier not in properties else None
 
 
 def _columns(where: dict[str, Json]) -> Generator[Read, Any, Json]:
     """The columns of the data source that a row goes into; of the one that a database has, where that is named."""
     source = where.get("data_source_id")
     if source is None:
-        database = yield read("databases.retrieve", database_id=where["database_id"]).or_none().if_allowed()
-        if database is None or "properties" in database:  # before version 2025-09-03 a database has them itself
-            return (database or {}).get("properties")
-        sources = database.get("data_sources") or []
-        if len(sources) != 1:
-            return None
-        source = sources[0]["id"]
-    columns = yield read("data_sources.retrieve", data_source_id=source).through("schema").or_none().if_allowed()
-    return columns
+        look = read("databases.retrieve", database_id=where["database_id"]).through("sources")
+        database = yield look.or_none().if_allowed()
+        sources = (database or {}).get("sources", [])
+        if len(sources) != 1:  # before version 2025-09-03 a database has the columns itself
+            return (database or {}).get("columns")
+        source = sources[0]
+    columns = read("data_sources.retrieve", data_source_id=source).through("column_types")
+    return (yield columns.or_none().if_allowed())
+
+
+@notion.view
+def column_types(answer: Json) -> Json:
+    """The id and the type of each column."""
+    return {name: [config.get("id"), config.get("type")] for name, config in (answer.get("properties") or {}).items()}
+
+
+@notion.view
+def sources(answer: Json) -> Json:
+    """The data sources of a database, and the columns where it has them itself."""
+    return {"sources": [one["id"] for one in answer.get("data_sources") or []], "columns": column_types(answer)}
 
 
 def written(mark: str) -> Json:
