@@ -268,7 +268,6 @@ write = agentguard.action(
 
 
 def functions(world: World) -> None:
-    _plain["notes"] = client_of("notes", str(world["notes"].base_url).removesuffix("/v1/"))
     for title in ("one", "two"):
         write(title=title)
     world["notes"].patch("notes/1", json={"body": "changed"})
@@ -391,6 +390,7 @@ MAILS: Residue = {
     r"gmail\.(history|history_id|historyId|next|clock|profile|counter).*": _any,
     r"gmail\.(\w+\.)*messages\..*(historyId|history_id)": _any,
     r"gmail\.(\w+\.)*(messages|threads)\.\w+": _any,
+    r"gmail\.delivered": _any,
 }
 NEXT: Residue = {r"notes\.next": _any}
 NEW_NOTE: Residue = {**NEXT, r"notes\.notes\.\d+": lambda note: note is None or note["body"] == "as it was"}
@@ -479,6 +479,7 @@ STAGE = Stage(
     prefixes={"notes": "/v1", "slack": "/api"},
     any_verb=frozenset({"slack"}),
     actions={"crash.write": ("notes", "notes.create"), "crash.write.undo": ("notes", "notes.delete")},
+    plain=_plain.update,
     mistakes=_mistakes(),
     ready=ready,
 )

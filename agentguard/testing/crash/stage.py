@@ -83,6 +83,8 @@ class Stage:
     """Services whose operations are named by their path alone."""
     actions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """For plain functions: the service and the operation that each of them, or its undo, asks for."""
+    plain: Callable[[Mapping[str, Any]], object] = lambda _clients: None
+    """Runs in each process, with its plain clients: for plain functions that use them."""
     mistakes: Mapping[str, Callable[[], None]] = field(default_factory=dict)
     """Mistakes that can be built into the library for one run, by name: a harness has to notice them."""
     ready: Callable[[], None] = lambda: None

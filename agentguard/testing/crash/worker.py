@@ -64,7 +64,9 @@ def run(stage: Stage, job: dict[str, Any]) -> int:
 
 def clients(stage: Stage, job: dict[str, Any]) -> dict[str, Any]:
     """A plain client for each service of the job, by its name in the scenario."""
-    return {name: stage.client(name, url) for name, url in job["urls"].items()}
+    made = {name: stage.client(name, url) for name, url in job["urls"].items()}
+    stage.plain(made)
+    return made
 
 
 def prepare(stage: Stage, job: dict[str, Any]) -> Any:
