@@ -268,7 +268,7 @@ write = agentguard.action(
 
 
 def functions(world: World) -> None:
-    for title in ("one", "two"):
+    for title in ("first", "second"):
         write(title=title)
     world["notes"].patch("notes/1", json={"body": "changed"})
 
