@@ -13,7 +13,7 @@ subclass of `Service` with methods marked by `route`:
             return Reply(201, note)
 
 Beside its routes every service answers on `/_sandbox/`: `GET snapshot` (the whole state), `GET log`, `POST reset`,
-`POST seed` and `POST faults`.
+`POST seed` and `POST faults` (see faults.py).
 """
 
 from __future__ import annotations
@@ -25,50 +25,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-FAULTS = ("drop_before", "drop_after", "status_before", "status_after", "delay_before", "delay_after", "truncate")
-"""What can be made to go wrong: before the request takes effect, or after it did and before the answer."""
+from agentguard.sandbox.faults import FAULTS, Dropped, Fault, carry_out, fault_of
+from agentguard.sandbox.messages import Incoming, Refuse, Reply, decode
 
-
-@dataclass
-class Incoming:
-    """One request, decoded."""
-
-    verb: str
-    path: str
-    query: dict[str, Any]
-    headers: dict[str, str]
-    body: Any
-    raw: bytes
-    parameters: dict[str, str] = field(default_factory=dict)
-    target: str = ""
-    """Path and query as they were sent; `query` has only the last of a name that repeats."""
-
-    def __getitem__(self, name: str) -> str:
-        return self.parameters[name]
-
-
-@dataclass
-class Reply:
-    """One answer. `body` is sent as JSON, unless it is bytes or None."""
-
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class Refuse(Exception):
-    """Raise from a route to answer with an error and leave the state as it was before the request."""
-
-    def __init__(self, status: int, body: Any = None, headers: dict[str, str] | None = None) -> None:
-        super().__init__(f"{status} {body}")
-        self.reply = Reply(status, body, headers or {})
-
+__all__ = ["FAULTS", "Incoming", "Refuse", "Reply", "Service", "decode", "route", "serve"]
 
 Route = Callable[[Any, Incoming], Reply]
 
@@ -101,6 +68,13 @@ class Service:
         self.requests: list[dict[str, Any]] = []
         self.effects: list[dict[str, Any]] = []
         self.faults: list[dict[str, Any]] = []
+        self.earlier: dict[str, Any] | None = None
+        """The state before the last change."""
+        self._waiting: list[Incoming] = []
+        """Requests that land later."""
+        self._arrived = 0
+        self._serving: dict[str, Any] = {}
+        """What is on record with each effect of the request that is being answered."""
         self._log_file = log
         self._routes: list[tuple[str, re.Pattern[str], Route]] = []
         for cls in type(self).__mro__:
@@ -126,19 +100,53 @@ class Service:
         """The state that a snapshot shows; subclasses leave out what is only book-keeping."""
         return self.state
 
+    def too_many(self, seconds: int) -> Reply:
+        """The service's answer to a client that has asked too often and may ask again in so many seconds."""
+        return Reply(429, {"message": "Too Many Requests"}, {"retry-after": str(seconds)})
+
+    def part_of(self, call: Incoming, first: int) -> Reply:
+        """Do the *first* items of a batch, and answer for the others as for items that failed."""
+        raise NotImplementedError
+
     def effect(self, kind: str, **details: Any) -> None:
         """Put on record that something was changed."""
-        self._write({"effect": kind, **details}, self.effects)
+        self.effects.append({"effect": kind, **details, **self._serving})
 
     # The outside
 
     def reset(self) -> None:
-        """Begin again, with an empty log."""
+        """Begin again, with an empty log; what was to land later does not."""
         with self.lock:
             self.state = self.fresh()
-            self.requests.clear()
-            self.effects.clear()
-            self.faults.clear()
+            self.earlier = None
+            for kept in (self.requests, self.effects, self.faults, self._waiting):
+                kept.clear()
+
+    def fulfil(self, call: Incoming, *, first: int | None = None, late: bool = False) -> Reply:
+        """Do what a request asks for, or the *first* items of it, and put on record what it has changed."""
+        with self.lock:
+            made, self._serving = len(self.effects), {"of": call.number} | ({"late": True} if late else {})
+            try:
+                return self.handle(call) if first is None else self.part_of(call, first)
+            finally:
+                self._serving = {}
+                for effect in self.effects[made:]:
+                    self._write(effect)
+
+    def fulfil_later(self, call: Incoming, seconds: float) -> None:
+        """Do what a request asks for in so many seconds, if nobody begins again before."""
+
+        def land() -> None:
+            with self.lock:
+                if any(call is waiting for waiting in self._waiting):
+                    self._waiting[:] = [waiting for waiting in self._waiting if waiting is not call]
+                    self.fulfil(call, late=True)
+
+        with self.lock:
+            self._waiting.append(call)
+        timer = threading.Timer(seconds, land)
+        timer.daemon = True
+        timer.start()
 
     def handle(self, call: Incoming) -> Reply:
         """Answer one request; a refused one leaves no trace in the state."""
@@ -146,13 +154,16 @@ class Service:
             found = pattern.match(call.path) if verb == call.verb else None
             if found:
                 call.parameters = {name: unquote(value) for name, value in found.groupdict().items()}
-                kept = copy.deepcopy(self.state)
+                kept, made = copy.deepcopy(self.state), len(self.effects)
                 try:
                     self.before(call)
-                    return method(self, call)
+                    reply = method(self, call)
                 except Refuse as refused:
-                    self.state = kept
-                    return refused.reply
+                    self.state, reply = kept, refused.reply
+                    del self.effects[made:]
+                if len(self.effects) > made:
+                    self.earlier = kept
+                return reply
         return self.not_found(call)
 
     def control(self, call: Incoming) -> Reply:
@@ -161,18 +172,27 @@ class Service:
         if action == "snapshot":
             return Reply(200, self.visible())
         if action == "log":
-            return Reply(200, {"requests": self.requests, "effects": self.effects})
+            return Reply(200, {"requests": self.requests, "effects": self.effects, "waiting": len(self._waiting)})
         if action == "reset":
             self.reset()
         elif action == "seed":
+            self.earlier = copy.deepcopy(self.state)
             self.state.update(call.body)
         elif action == "faults":
-            if call.body.get("mode") not in FAULTS:
-                return Reply(400, {"message": f"mode must be one of {', '.join(FAULTS)}"})
-            self.faults.append({"times": 1, "verb": "POST", "path": ".*", **call.body})
+            try:
+                self.arm(fault_of(call.body))
+            except ValueError as error:
+                return Reply(400, {"message": f"{error}; no fault was armed"})
         else:
             return Reply(404, {"message": f"no such control: {action}"})
         return Reply(200, {"ok": True})
+
+    def arm(self, fault: Fault) -> None:
+        """Have *fault* wait for requests, the longest armed first. Raises ValueError where it can never happen."""
+        if fault.mode == "partial" and type(self).part_of is Service.part_of:
+            raise ValueError(f"{self.name} has no batches, of which a part could be done")
+        with self.lock:
+            self.faults.append(asdict(fault))
 
     def fault_for(self, call: Incoming) -> dict[str, Any] | None:
         """Use up one armed fault that this request matches."""
@@ -184,20 +204,16 @@ class Service:
 
     def note_request(self, call: Incoming) -> None:
         """Put on record that a request arrived, whatever becomes of it."""
+        self._arrived += 1
+        call.number = self._arrived
         entry = {"verb": call.verb, "path": call.path, "query": call.query, "body": call.body}
-        self._write({"request": entry}, None)
-        self.requests.append({**entry, "headers": call.headers})
+        self._write({"request": entry, "number": call.number})
+        self.requests.append({**entry, "headers": call.headers, "number": call.number})
 
-    def _write(self, entry: dict[str, Any], memory: list[dict[str, Any]] | None) -> None:
-        if memory is not None:
-            memory.append(entry)
+    def _write(self, entry: dict[str, Any]) -> None:
         if self._log_file is not None:
             with self._log_file.open("a") as log:
                 log.write(json.dumps({"service": self.name, "at": time.time(), **entry}, default=str) + "\n")
-
-
-class _Dropped(Exception):
-    """The connection is cut without an answer."""
 
 
 def serve(service: Service, port: int = 0) -> ThreadingHTTPServer:
@@ -216,13 +232,13 @@ def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:
 
         def answer(self) -> None:
             call = self.incoming()
-            try:
+            with suppress(Dropped):  # no answer is sent
                 reply = self.reply_to(call)
-            except _Dropped:
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            self.write(reply)
+                self.write(reply)
+                if not reply.cut:
+                    return
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
 
         def incoming(self) -> Incoming:
             length = int(self.headers.get("content-length") or 0)
@@ -247,31 +263,18 @@ def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:
                     return service.control(call)
             with service.lock:
                 service.note_request(call)
-                fault = service.fault_for(call) or {"mode": ""}
-            self.interfere(fault, "before")
-            if fault["mode"] == "status_before":
-                return Reply(
-                    fault.get("status", 502), fault.get("body", {"message": "fault"}), fault.get("headers", {})
-                )
-            with service.lock:
-                reply = service.handle(call)
-            self.interfere(fault, "after")
-            if fault["mode"] == "status_after":
-                return Reply(
-                    fault.get("status", 502), fault.get("body", {"message": "fault"}), fault.get("headers", {})
-                )
-            if fault["mode"] == "truncate":
-                self.write(reply, cut=True)
-                raise _Dropped
-            return reply
+                armed = service.fault_for(call)
+            if armed is None:
+                return service.fulfil(call)
+            return carry_out(Fault(**armed), service, call, self.wait_until_gone)
 
-        def interfere(self, fault: dict[str, Any], moment: str) -> None:
-            if fault["mode"] == f"drop_{moment}":
-                raise _Dropped
-            if fault["mode"] == f"delay_{moment}":
-                time.sleep(fault.get("seconds", 1.0))
+        def wait_until_gone(self, seconds: float) -> None:
+            self.connection.settimeout(seconds)
+            with suppress(OSError):  # a connection that was reset has ended as well, and so has one that took too long
+                while self.connection.recv(4096):
+                    continue
 
-        def write(self, reply: Reply, cut: bool = False) -> None:
+        def write(self, reply: Reply) -> None:
             body = reply.body if isinstance(reply.body, bytes) else b""
             if reply.body is not None and not isinstance(reply.body, bytes):
                 body = json.dumps(reply.body).encode()
@@ -282,7 +285,7 @@ def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body[: len(body) // 2] if cut else body)
+                self.wfile.write(body[: len(body) // 2] if reply.cut else body)
                 self.wfile.flush()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by http.server
@@ -291,16 +294,3 @@ def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815 - named by http.server
 
     return Handler
-
-
-def decode(raw: bytes, headers: dict[str, str]) -> Any:
-    """A body as JSON or flat form; None where it is empty or something else."""
-    kind = headers.get("content-type", "").split(";")[0].strip()
-    if not raw:
-        return None
-    if kind == "application/x-www-form-urlencoded":
-        return dict(parse_qsl(raw.decode(), keep_blank_values=True))
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return None
