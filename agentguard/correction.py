@@ -106,7 +106,7 @@ class Correction:
                 Theirs(self.session),
                 f"{span}.",
             ),
-            ("`agentguard show` shows it, and `agentguard audit verify` shows whether it was changed since.",),
+            ("The command agentguard show shows it; agentguard audit verify shows whether it was changed since.",),
         ]
 
 

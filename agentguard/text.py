@@ -226,7 +226,8 @@ Sentence = tuple[str, ...]
 def in_lines(sentence: Sentence) -> Iterator[str]:
     """A sentence as an item of a list in a terminal or a letter."""
     inner = sentence[0].startswith(" ")
-    pieces = [piece for part in sentence for piece in (units(plain(part)) if isinstance(part, Theirs) else list(part))]
+    parts = (units(plain(part)) if isinstance(part, Theirs) else units(part, 10 * LIMIT) for part in sentence)
+    pieces = [piece for part in parts for piece in part]
     head, more = ("      ", "        ") if inner else ("  - ", "    ")
     return broken(pieces[1:] if inner else pieces, head, more)
 
@@ -239,4 +240,4 @@ def bullet(sentence: Sentence) -> str:
 
 def _prose(text: str) -> str:
     """Our words, in which there may be a sign that Markdown takes for its own."""
-    return re.sub(r"([\\*_\[\]<>#|~&])", r"\\\1", visible(text))
+    return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", shown(text, 10 * LIMIT))

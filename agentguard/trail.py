@@ -202,7 +202,7 @@ def in_words(operation: str, summary: str) -> str:
     first = re.split(r"[;.:]", summary, maxsplit=1)[0].strip()
     if " " in first:
         return first
-    if not re.fullmatch(r"[\w.+-]+", operation):
+    if not re.fullmatch(r"[\w.+-]+", operation, re.ASCII):
         return "Change something, in a way that is not described"
     *before, last = re.split(r"[.+]", operation)
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[_-]", " ", last).lower().split()

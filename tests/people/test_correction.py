@@ -112,6 +112,7 @@ def test_each_end_is_told_where_it_belongs(work: Work, ledger: Path) -> None:
     made_good = section(text, "What was made good, and what remains of it")
     assert made_good.count("GitHub: Open an issue") == 1
     assert "closed as not planned" in made_good
+    assert "the correction makes it" not in made_good  # the agent gave no state: that it was "open" is no change of its
     left = section(text, "What could not be put back")
     assert "Somebody else has changed it since, and their change was left alone." in left
     assert 'Slack: Post ephemeral to "C0GENERAL", "U0ADMIN". It cannot be taken back. Why: "One person sees it' in left
@@ -159,8 +160,13 @@ def test_a_rollback_to_a_savepoint_leaves_what_came_before(ledger: Path, slack_b
         session.savepoint("here")
         slack.chat_postEphemeral(channel="C0GENERAL", user="U0ADMIN", text="two")
         session.rollback(to="here")
+        slack.chat_postEphemeral(channel="C0GENERAL", user="U0ADMIN", text="three")
     found = told(ledger, session.id)
-    assert [(c.standing, c.outcome) for c in found.changes] == [("kept", None), ("open", "irreversible")]
+    assert [(c.standing, c.outcome) for c in found.changes] == [
+        ("kept", None),
+        ("open", "irreversible"),
+        ("kept", None),
+    ]
     assert section(found.text(), "Why it was corrected") == "- Somebody asked for it."
 
 
@@ -238,6 +244,7 @@ def undo_row(outcome: Outcome | None, **given: Any) -> UndoRow:
         ("rolling_back", {}, [undo_row(None, state=UndoState.SENDING)], "open", "in_doubt"),
         ("open", {"state": CallState.INTENT}, [], "open", "in_doubt"),
         ("partial", {"state": CallState.IN_DOUBT}, [undo_row(None)], "open", "in_doubt"),
+        ("rolled_back", {"state": CallState.INTENT}, [undo_row(Outcome.RESTORED)], "restored", "restored"),
         ("open", {"state": CallState.HELD}, [], "waiting", None),
         ("rolled_back", {"state": CallState.HELD}, [], "not_done", None),
         ("rolled_back", {"state": CallState.NOT_APPLIED}, [undo_row(None)], "not_done", None),
@@ -291,7 +298,8 @@ def hostile(text: str) -> Correction:
     ]
     undos = [undo_row(Outcome.COMPENSATED, remains=text, detail=text, left={"title": text}, back={"title": "Old"})]
     row = session_row(agent=text, intent=text, user=text, cause=text, state=SessionState.PARTIAL)
-    return correction(row, calls, undos, events, record=text)
+    words = {"summaries": {call.operation: f"Do {text}" for call in calls}, "titles": {"crm": text}}
+    return correction(row, calls, undos, events, record=text, **words)
 
 
 def can_be_read(found: Correction) -> None:
