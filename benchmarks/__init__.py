@@ -1,0 +1,1 @@
+"""What agentguard costs, measured beside what limits it: `python -m benchmarks`, or `make bench`."""
