@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from msgspec.structs import replace
 
 import agentguard
-from agentguard.ledger.rows import new_session_id
+from agentguard.ledger.columns import COLUMNS
+from agentguard.ledger.rows import UndoRow, new_session_id
 from agentguard.ledger.sqlite import SqliteLedger
 from agentguard.queue import queue
 from benchmarks import guarded
@@ -130,8 +132,9 @@ def _grow(model: Path, path: Path, names: dict[str, str], size: int) -> None:
         with db:
             db.execute("CREATE TEMP TABLE copy (old TEXT, new TEXT)")
             db.executemany("INSERT INTO copy VALUES (?, ?)", ((names[kind], new_session_id()) for kind in kinds))
-            for table in ("session", "call", "undo", "event"):
+            for table in ("session", "call", "event"):
                 _copy(db, table)
+            _copy_undos(db)
         db.execute("PRAGMA journal_mode = WAL")
 
 
@@ -149,4 +152,18 @@ def _copy(db: apsw.Connection, table: str) -> None:
     db.execute(
         f"INSERT INTO {table} ({given}) SELECT {taken} FROM copy CROSS JOIN {table} "
         f'ON "{table}"."{of_the_session}" = copy.old ORDER BY copy.new{order}'
+    )
+
+
+def _copy_undos(db: apsw.Connection) -> None:
+    """The same for undos, as the ledger writes them: each has a checksum that covers the name of its session."""
+    columns = COLUMNS[UndoRow]
+    undos: dict[str, list[UndoRow]] = {}
+    for found in db.execute(f"SELECT {columns.names} FROM undo").fetchall():
+        row: UndoRow = columns.load(found)
+        undos.setdefault(row.session, []).append(row)
+    copies: list[tuple[Any, ...]] = db.execute("SELECT old, new FROM copy ORDER BY new").fetchall()
+    db.executemany(
+        columns.insert,
+        (columns.dump(replace(row, session=new)) for old, new in copies for row in undos.get(old, ())),
     )
