@@ -204,13 +204,13 @@ def test_a_call_whose_answer_was_lost_is_found_and_taken_back(
     assert slack_box.snapshot() == before
 
 
-def test_a_call_that_is_not_found_stays_in_doubt(
+def test_a_call_that_carries_no_mark_and_is_not_found_stays_in_doubt(
     slack_box: Box, client: WebClient, session: agentguard.Session
 ) -> None:
-    slack_box.fault("drop_before", path="chat.postMessage")
+    slack_box.fault("drop_before", path="chat.meMessage")
     guarded = agentguard.wrap(client, session)
     with pytest.raises(OSError, match=r".+"):
-        guarded.chat_postMessage(channel=GENERAL, text="lost")
+        guarded.chat_meMessage(channel=GENERAL, text="lost")
     report = session.rollback()
     assert [one.outcome for one in report.outcomes] == [Outcome.IN_DOUBT]
     assert not report.ok

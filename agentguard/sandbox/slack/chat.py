@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from agentguard.sandbox.slack.seed import channel as new_channel
@@ -60,8 +61,7 @@ def compose(work: Work, channel: dict[str, Any], **extra: Any) -> dict[str, Any]
         message["blocks"] = blocks or own_blocks(text)
     if attachments:
         message["attachments"] = [{"id": at + 1, **a} for at, a in enumerate(attachments)]
-    if work.get("metadata"):
-        message["metadata"] = work.get("metadata")
+    message |= described(work)
     thread = work.get("thread_ts")
     if thread:
         parent = channel["messages"].get(thread)
@@ -69,6 +69,14 @@ def compose(work: Work, channel: dict[str, Any], **extra: Any) -> dict[str, Any]
             raise fail("thread_not_found")
         message["thread_ts"] = parent.get("thread_ts", thread)
     return message | extra
+
+
+def described(work: Work) -> dict[str, Any]:
+    """The metadata of the call; what is malformed is ignored, as with the real Slack."""
+    given = work.get("metadata")
+    kind = given.get("event_type") if isinstance(given, dict) else None
+    named = isinstance(kind, str) and re.fullmatch(r"[A-Za-z0-9_-]+", kind)
+    return {"metadata": given} if named and isinstance(given.get("event_payload"), dict) else {}
 
 
 def append(work: Work, channel: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
@@ -123,8 +131,8 @@ def update(work: Work) -> dict[str, Any]:
         message["blocks"] = own_blocks(message["text"])
     if attachments is not None:
         message["attachments"] = [{"id": at + 1, **a} for at, a in enumerate(attachments)]
-    if work.get("metadata") is not None:
-        message["metadata"] = work.get("metadata")
+    # Left out it stays; an empty one takes it away.
+    message |= {"metadata": {}} if work.get("metadata") == {} else described(work)
     for name in ("blocks", "attachments", "metadata"):
         if not message.get(name):
             message.pop(name, None)

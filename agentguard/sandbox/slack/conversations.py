@@ -249,8 +249,8 @@ def within(work: Work, message: dict[str, Any]) -> bool:
 def present(work: Work, channel: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
     """A message as history shows it."""
     shown = {name: value for name, value in message.items() if name != "members"}
-    if not work.flag("include_all_metadata"):
-        shown.pop("metadata", None)
+    if "metadata" in shown and not work.flag("include_all_metadata"):
+        shown["metadata"] = {"event_type": shown["metadata"]["event_type"]}
     answers = [m for m in channel["messages"].values() if m.get("thread_ts") == message["ts"] != m["ts"]]
     if answers:
         shown |= {"thread_ts": message["ts"], "reply_count": len(answers), "latest_reply": max(map(ts_of, answers))}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from agentguard_connectors.slack import chat, conversations, files, marks, membership, people, views
+from agentguard_connectors.slack import chat, conversations, files, lost, marks, membership, people, views
 from agentguard_connectors.slack.facts import recipients
 from agentguard_connectors.slack.service import slack
 
@@ -13,4 +13,4 @@ slack.recipients = recipients
 HANDLERS = (chat, conversations, files, marks, membership, people)
 """The modules that guard operations."""
 
-__all__ = ["HANDLERS", "slack", "views"]
+__all__ = ["HANDLERS", "lost", "slack", "views"]

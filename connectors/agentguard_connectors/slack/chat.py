@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from agentguard.calls import (
     ABSENT,
     Call,
     Effect,
-    Finder,
     Handler,
     Json,
     Read,
@@ -28,6 +26,7 @@ from agentguard.calls import (
     read,
     undo,
 )
+from agentguard_connectors.slack.lost import marking
 from agentguard_connectors.slack.service import slack
 from agentguard_connectors.slack.views import content, messages_in, next_cursor, own_attachments, plain
 
@@ -71,9 +70,9 @@ def deletion(answer: Json, remains: str = SEEN) -> Undo:
 
 
 @slack.guards("chat.postMessage", effect=Effect.COMPENSABLE, risk=Risk.LOW, remains=SEEN)
-def post_message() -> Handler:
+def post_message(call: Call, mark: str | None) -> Handler:
     """Post a message; it is deleted again."""
-    sent = yield forward()
+    sent = yield marking(call, mark)
     yield deletion(sent)
 
 
@@ -94,27 +93,6 @@ slack.irreversible(
     "An incoming webhook does not say which message it made, so that nothing can take it back.",
     risk=Risk.MEDIUM,
 )
-
-
-@slack.finds("chat.postMessage")
-def find_message(channel: str, text: str, thread_ts: str, since: str) -> Finder:
-    """Look for the one message of ours with this text since the intent."""
-    if not text or channel[:1] == "#":
-        return None
-    me = yield read("auth.test")
-    oldest = f"{datetime.fromisoformat(since).timestamp():.6f}"
-    if thread_ts:
-        page = yield read("conversations.replies", channel=channel, ts=thread_ts, oldest=oldest, limit=200)
-    else:
-        page = yield read("conversations.history", channel=channel, oldest=oldest, limit=200)
-    found = [
-        message
-        for message in messages_in(page)
-        if float(message["ts"]) >= float(oldest)
-        and message.get("user") == me["user_id"]
-        and plain(message.get("text", "")) == plain(text)
-    ]
-    return {"channel": channel, "ts": found[0]["ts"], "message": found[0]} if len(found) == 1 else None
 
 
 @slack.guards("chat.update", effect=Effect.COMPENSABLE, risk=Risk.LOW, remains="the mark that it was edited")

@@ -8,12 +8,21 @@ the query, and structure in a form field is JSON again. An answer is HTTP 200 al
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from email import message_from_bytes, policy
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from agentguard.calls import Answer, Certainty, Effect, Json, Risk
 from agentguard.operations import Operation, OperationTable
-from agentguard.wire.codec import Decoded, RestCodec, describe_bytes, merge_arguments, relative_path, without_query
+from agentguard.wire.codec import (
+    Decoded,
+    RestCodec,
+    describe_bytes,
+    merge_arguments,
+    relative_path,
+    retry_after,
+    without_query,
+)
 from agentguard.wire.http import Outgoing, Request, Response
 
 UPLOAD = "files.upload.bytes"
@@ -25,6 +34,9 @@ PERHAPS_APPLIED = frozenset(
     {"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org", "timeout"}
 )
 """Errors after which part of the operation may have taken effect, as Slack words it, or which do not say."""
+
+TOO_MANY = frozenset({"rate_limited", "ratelimited"})
+"""Errors that ask to come again; without `Retry-After`, in a second (https://docs.slack.dev/apis/web-api/rate-limits)."""
 
 GONE = frozenset(
     {
@@ -94,6 +106,16 @@ class SlackCodec(RestCodec):
         """A request of ours: everything travels in the body."""
         return Outgoing("POST", operation.path, body=arguments)
 
+    def rewrite(self, request: Request, operation: Operation, arguments: dict[str, Json]) -> Request:
+        """*request* with *arguments* added, in the encoding that it has; beside a body of files, in the query."""
+        if request.content_type == "application/json":
+            return super().rewrite(request, operation, arguments)
+        fields = urlencode({name: v if isinstance(v, str) else json.dumps(v) for name, v in arguments.items()})
+        if request.body is not None and request.content_type == "application/x-www-form-urlencoded":
+            return replace(request, body=b"&".join(filter(None, (request.body, fields.encode()))))
+        split = urlsplit(request.url)
+        return replace(request, url=split._replace(query="&".join(filter(None, (split.query, fields)))).geturl())
+
     def answer(self, operation: Operation, response: Response) -> Answer:
         """Say what *response* proves."""
         answer = super().answer(operation, response)
@@ -107,7 +129,10 @@ class SlackCodec(RestCodec):
         error = str(value.get("error"))
         certainty = Certainty.UNKNOWN if error in PERHAPS_APPLIED else Certainty.REFUSED
         needed = f" (needs the scope {value['needed']})" if value.get("needed") else ""
-        return Answer(response.status, value, certainty, error in GONE, error + needed)
+        waits = retry_after(response)
+        if waits is None and error in TOO_MANY:
+            waits = 1.0
+        return Answer(response.status, value, certainty, error in GONE, error + needed, waits)
 
 
 def structure(value: Json) -> Json:

@@ -42,7 +42,7 @@ def find_channel(name: str, since: str) -> Finder:
                 and ours
                 and channel["created"] >= int(datetime.fromisoformat(since).timestamp())
             ):
-                return {"channel": channel}
+                return {"ok": True, "channel": channel}
         cursor = next_cursor(page)
         if not cursor:
             return None

@@ -80,7 +80,7 @@ def find_bookmark(channel_id: str, title: str, link: str, since: str) -> Finder:
     alike = [one for one in page["bookmarks"] if (one.get("title"), one.get("link")) == (title, link)]
     ours = [one for one in alike if one.get("last_updated_by_user_id") == me["user_id"]]
     found = [one for one in ours if one.get("date_created", 0) >= oldest]
-    return {"bookmark": found[0]} if len(found) == 1 else None
+    return {"ok": True, "bookmark": found[0]} if len(found) == 1 else None
 
 
 @slack.guards("bookmarks.edit", effect=Effect.REVERSIBLE, risk=Risk.LOW)

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from datetime import datetime
 from typing import Any
 
-from agentguard.calls import ABSENT, Call, Effect, Handler, Json, Risk, Step, forward, no_undo, read, unchanged, undo
+from agentguard.calls import (
+    ABSENT,
+    Call,
+    Effect,
+    Finder,
+    Handler,
+    Json,
+    Risk,
+    Step,
+    forward,
+    no_undo,
+    read,
+    unchanged,
+    undo,
+)
 from agentguard_connectors.slack.service import slack
 from agentguard_connectors.slack.views import joined
 
@@ -24,6 +39,16 @@ def create_group() -> Handler:
     way_back = undo("usergroups.disable", usergroup=group)
     back = {f"{group}.enabled": False}
     yield way_back.on(GROUPS, left={f"{group}.enabled": True}, back=back).leaving(STAYS)
+
+
+@slack.finds("usergroups.create")
+def find_group(name: str, since: str) -> Finder:
+    """A group's name is unique; it must have been created by this client since the intent."""
+    me = yield read("auth.test")
+    page = yield read("usergroups.list", include_disabled=True, include_users=True)
+    mine = [one for one in page["usergroups"] if one.get("created_by") == me["user_id"] and one["name"] == name]
+    oldest = int(datetime.fromisoformat(since).timestamp())
+    return next(({"ok": True, "usergroup": one} for one in mine if one["date_create"] >= oldest), None)
 
 
 @slack.guards("usergroups.update", effect=Effect.REVERSIBLE, risk=Risk.LOW)

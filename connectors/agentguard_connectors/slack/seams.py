@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any
 from urllib.request import Request as NativeRequest
@@ -85,7 +86,7 @@ class WebClientSeam(Seam):
 
     def never_left(self, error: BaseException) -> bool:
         """Whether no connection came about."""
-        return wire_urllib.never_left(error)
+        return wire_urllib.never_left(error) or _is_untrusted(error)
 
 
 class AsyncWebClientSeam(Seam):
@@ -118,8 +119,11 @@ class AsyncWebClientSeam(Seam):
                 arguments = {**req_args, "headers": _spelled(req_args.get("headers"), changed.headers)}
                 if changed.body != neutral.body:
                     arguments |= {"json": None, "data": changed.body}
+                if changed.url != neutral.url:
+                    arguments["params"] = None
                 # Always POST: Slack takes it for every method, and aiohttp may repeat a GET by itself.
-                answer = await kind._request(once, http_verb="POST", api_url=api_url, req_args=arguments)
+                url = api_url if changed.url == neutral.url else changed.url
+                answer = await kind._request(once, http_verb="POST", api_url=url, req_args=arguments)
                 return _neutral(answer)
 
             return _async_answer(await gate.asend(neutral, transmit))
@@ -192,7 +196,7 @@ class WebhookSeam(Seam):
 
     def never_left(self, error: BaseException) -> bool:
         """Whether no connection came about."""
-        return wire_urllib.never_left(error)
+        return wire_urllib.never_left(error) or _is_untrusted(error)
 
 
 class AsyncWebhookSeam(WebhookSeam):
@@ -234,6 +238,11 @@ def form(arguments: Json) -> dict[str, str]:
         elif value is not None:
             fields[name] = json.dumps(value)
     return fields
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    """Whether Slack's certificate was not accepted, which is before anything is sent. aiohttp says so by itself."""
+    return isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError)
 
 
 # The twin
