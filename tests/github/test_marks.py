@@ -17,6 +17,7 @@ import pytest
 import requests
 from agentguard_connectors.github import github as connector
 from agentguard_connectors.github.hidden import LONGEST, ends_in_code, hidden, mark_of, marking
+from agentguard_connectors.github.lost import Sent, Unclear, numbered
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -365,3 +366,12 @@ def test_a_service_whose_certificate_is_not_trusted_was_sent_nothing(
         else:
             agentguard.wrap(kit(box), session).rest.issues.create(**AT, title="Never")
     assert [call.state for call in session.calls] == [CallState.NOT_APPLIED]
+
+
+def test_an_issue_that_was_moved_away_is_not_taken_for_one_that_is_not_there() -> None:
+    sent = Sent("ag-01", f"Words\n\n{hidden('ag-01')}", "2026-01-01T00:10:00Z")
+    steps = numbered("acme", "hr", sent)
+    assert next(steps).operation == "issues.listForRepo"
+    assert steps.send([]).arguments == {**AT, "issue_number": 1}
+    with pytest.raises(Unclear, match="moved"):
+        steps.send({"number": 7, "repository_url": "https://api.example/repos/acme/other"})
