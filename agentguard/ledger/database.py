@@ -36,6 +36,8 @@ Job = Callable[[apsw.Connection], T]
 MIGRATIONS = "migrations"
 WAIT = 30.0
 """Seconds for which a ledger that another process keeps locked is waited for."""
+AFTER_EFFECT = frozenset({"result", "undo_result"})
+"""Writes that tell of what is out already: better written by an old version than not at all."""
 NOT_UNDERSTOOD = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a value raises that is not what was written: a damaged file, or one of a newer version."""
 
@@ -249,6 +251,7 @@ class Database:
         with self._alone:
             if durable:
                 self._check_file()
+            if any(turn.name not in AFTER_EFFECT for turn in turns):
                 self._version()  # another process may have upgraded it
             level = "FULL" if durable else "NORMAL"
             if level != self._synchronous:
