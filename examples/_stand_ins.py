@@ -55,14 +55,22 @@ def stand_ins(*names: str) -> Iterator[Stage]:
             yield Stage(Path(folder), services)
 
 
+def github_client(url: str, who: str) -> Any:
+    """A GitHub client for the login *who*; it need not be as patient as PyGithub is with GitHub itself."""
+    from github import Auth, Github
+
+    return Github(auth=Auth.Token(who), base_url=url, seconds_between_requests=None, seconds_between_writes=None)
+
+
 def gmail_client(url: str) -> Any:
     """A Gmail service as google-api-python-client builds it, at *url* in place of Google's address."""
     from google.oauth2.credentials import Credentials
-    from googleapiclient.discovery import build_from_document
-    from googleapiclient.discovery_cache import get_static_doc
+    from googleapiclient.discovery import build_from_document  # type: ignore[import-untyped]  # has no types
+    from googleapiclient.discovery_cache import get_static_doc  # type: ignore[import-untyped]  # likewise
 
     document = {**json.loads(get_static_doc("gmail", "v1")), "rootUrl": f"{url}/"}
-    return build_from_document(document, credentials=Credentials("ya29.story"))
+    credentials: Any = Credentials  # google-auth types what it returns, not what it takes
+    return build_from_document(document, credentials=credentials("ya29.story"))
 
 
 def mail(to: str, subject: str, text: str) -> dict[str, str]:

@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _stand_ins import Stage, check, stand_ins
-from github import Auth, Github
-from hubspot import HubSpot
+from _stand_ins import Stage, check, github_client, stand_ins
+from hubspot import HubSpot  # type: ignore[import-untyped]  # has no types
 from slack_sdk import WebClient
 
 import agentguard
@@ -26,7 +25,7 @@ from agentguard.sandbox.hubspot import TOKEN
 def clients(github: str, slack: str, hubspot: str) -> dict[str, Any]:
     """The plain clients, by connector name."""
     return {
-        "github": Github(auth=Auth.Token("agent"), base_url=github, seconds_between_writes=None),
+        "github": github_client(github, "agent"),
         "slack": WebClient("xoxb-story", base_url=f"{slack}/api/"),
         "hubspot": HubSpot(access_token=TOKEN, host=hubspot, base_url=hubspot),
     }

@@ -18,7 +18,7 @@ from stripe import StripeClient, StripeError
 
 import agentguard
 from agentguard.policy import Limit, Policy, Rule, Verdict
-from agentguard.queue import queue
+from agentguard.queue import Action, queue
 
 MONEY = Policy(
     rules=[Rule(name="refunds may go", operations="stripe.refunds.create", then=Verdict.ALLOW)],
@@ -42,7 +42,8 @@ def agent(url: str, charge: str, ledger: Path, dies: bool) -> None:
     )
     stripe = agentguard.wrap(stripe_at(url), session)
     for _attempt in range(3):
-        seen = stripe.v1.charges.retrieve(charge).amount_refunded / 100
+        stripe.v1.charges.retrieve(charge)
+        seen = sum(refund.amount for refund in stripe.v1.refunds.list({"charge": charge}).data) / 100
         try:
             with session.once("refund order 4711"):
                 refund = stripe.v1.refunds.create({"charge": charge, "amount": 2000})
@@ -83,7 +84,7 @@ def story(stage: Stage) -> None:
         if ended == -signal.SIGKILL:
             print("  the process is killed")
             for item in queue(stage.ledger):  # a person looks at Stripe, and says what happened
-                happened = "applied" if refunds(stage, two.id) else "not_applied"
+                happened: Action = "applied" if refunds(stage, two.id) else "not_applied"
                 agentguard.resolve(item.id, happened, by="ann", note="seen in the dashboard", ledger=stage.ledger)
                 print(f"  Ann has looked at Stripe and says of the {item.kind}: {happened}")
     paid = refunds(stage, two.id)

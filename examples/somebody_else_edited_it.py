@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from _stand_ins import Stage, check, stand_ins
-from github import Auth, Github
-from hubspot import HubSpot
+from _stand_ins import Stage, check, github_client, stand_ins
+from hubspot import HubSpot  # type: ignore[import-untyped]  # has no types
 from notion_client import Client as Notion
 
 import agentguard
@@ -21,7 +20,7 @@ from agentguard.sandbox.hubspot import TOKEN
 
 def story(stage: Stage) -> None:
     plain: dict[str, Any] = {
-        "github": Github(auth=Auth.Token("agent"), base_url=stage.url("github"), seconds_between_writes=None),
+        "github": github_client(stage.url("github"), "agent"),
         "hubspot": HubSpot(access_token=TOKEN, host=stage.url("hubspot"), base_url=stage.url("hubspot")),
         "notion": Notion(auth="ntn_story", base_url=stage.url("notion")),
     }
@@ -39,7 +38,7 @@ def story(stage: Stage) -> None:
         notion.pages.update(page_id, properties={"title": {"title": [{"text": {"content": "HOME!!!"}}]}})
     print("The agent has edited an issue, a contact and a page.")
 
-    colleague = Github(auth=Auth.Token("colleague"), base_url=stage.url("github"), seconds_between_writes=None)
+    colleague = github_client(stage.url("github"), "colleague")
     colleague.get_repo("acme/hr").get_issue(1).edit(title="Welcome, and where to find things")
     plain["hubspot"].crm.contacts.basic_api.update("101", {"properties": {"city": "Berlin"}})
     print("Meanwhile a colleague has given the issue a better title, and somebody has put the contact in Berlin.\n")

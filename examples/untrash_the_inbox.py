@@ -53,8 +53,9 @@ def story(stage: Stage) -> None:
     print(f"The agent is done: it has thrown away {count} mails, {left.get('messages', []) or 'none'} are left.")
 
     plan = session.plan()  # reads, and sends nothing
-    print(f"A rollback would deal with {len(plan.calls)} calls, newest first. The first of them:")
-    print(f"  {plan.calls[0]}")
+    print(f"A rollback would deal with {len(plan.calls)} calls, newest first. The first five of them:")
+    for planned in plan.calls[:5]:
+        print(f"  {planned}")
 
     report = session.rollback(plan=plan.digest)  # exactly what was shown, or nothing
     print(str(report).splitlines()[0])

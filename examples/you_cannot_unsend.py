@@ -1,7 +1,7 @@
 """You can't unsend.
 
 A mail that has left cannot be called back, so agentguard does the two things that help. Mail to the outside is held
-until the work is done, and a rollback drops it unsent; a mail that did go out is followed by a correction.
+until the work is done, and a rollback drops it unsent. A mail that did go out is followed by a correction.
 """
 
 from __future__ import annotations
