@@ -13,7 +13,7 @@ import hashlib
 import json
 import secrets
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from agentguard.calls import Json
 from agentguard.errors import (
@@ -25,6 +25,7 @@ from agentguard.errors import (
     ApprovalRequired,
 )
 from agentguard.flow import Ask, Commit, Flow, Pause
+from agentguard.ledger.chain import canonical
 from agentguard.ledger.rows import ApprovalRow, ApprovalState, CallRow
 from agentguard.report import Card
 from agentguard.work import Context
@@ -50,7 +51,7 @@ class Terms:
 def approval_digest(row: CallRow, arguments: Json, policy: str) -> str:
     """SHA-256 over what an approval is bound to. Secrets are masked, as they are in the ledger."""
     call = [row.connector, row.base, row.name, row.target, arguments, policy]
-    return hashlib.sha256(json.dumps(call, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+    return hashlib.sha256(canonical(call)).hexdigest()
 
 
 def obtain(context: Context, row: CallRow, card: Card, digest: str, policy: str) -> Flow[str | None]:
@@ -69,8 +70,10 @@ def obtain(context: Context, row: CallRow, card: Card, digest: str, policy: str)
     if context.gatekeeper.asks is None:
         yield from asked_here(row, card)
         return None
+    expires = time.time() + context.gatekeeper.terms.expires
+    card = replace(card, id=f"ap-{secrets.token_hex(6)}", digest=digest, expires_at=expires)
     request = ApprovalRow(
-        id=f"ap-{secrets.token_hex(6)}",
+        id=card.id,
         session=context.id,
         digest=digest,
         operation=row.operation,
@@ -79,7 +82,7 @@ def obtain(context: Context, row: CallRow, card: Card, digest: str, policy: str)
         card=json.loads(json.dumps(asdict(card), default=str)),
         policy=policy,
         requested_at=time.time(),
-        expires_at=time.time() + context.gatekeeper.terms.expires,
+        expires_at=expires,
     )
     request = yield Commit("approval", lambda: people.ask(request))
     what = f"{row.operation} on {row.target}"

@@ -216,7 +216,7 @@ def purge(ledger: Ledger, session: str, by: str) -> int:
         )
         db.execute("UPDATE approval SET card = ?, target = '' WHERE session = ?", (PURGED, session))
         db.execute("UPDATE session SET intent = '', cause = NULL, purged_at = ? WHERE id = ?", (time.time(), session))
-        db.execute("UPDATE event SET data = 'null', salt = NULL WHERE session = ? AND salt IS NOT NULL", (session,))
+        db.execute("UPDATE event SET data = '{}', salt = NULL WHERE session = ? AND salt IS NOT NULL", (session,))
         count = db.changes()
         put_event(db, session, "purged", {"by": by, "events": count})
         return count

@@ -75,7 +75,7 @@ def guard(work: Work) -> Flow[Any]:
         return work.border.hold(held)
 
     keyed = work.connector.idempotency_header is not None
-    permit = Permit(exact_digest(work, row, ruling), ruling.charges)
+    permit = Permit(exact_digest(work, row, ruling) if row.approval else "", ruling.charges)
     try:
         row = yield Commit("intent", lambda: context.intend(row, rows_of(work), keyed, work.border, permit))
     except (Frozen, LimitReached, ApprovalInvalid) as stopped:
@@ -320,7 +320,7 @@ def record(
             row,
             state,
             row.token if token is None else token,
-            undos=rows_of(work) if state is CallState.COMMITTED else None,
+            undos=rows_of(work) if state is CallState.COMMITTED and work.undos else None,
             status=answer.status,
             answer=value,
             response=response,

@@ -7,11 +7,11 @@ import secrets
 import time
 from typing import Any
 
-from agentguard.calls import Call, CallState, Effect, Json, NoUndo, Outcome, Read, Undo
+from agentguard.calls import Call, Effect, Json, NoUndo, Outcome, Read, Undo
+from agentguard.cards import Card, read_from
 from agentguard.ledger.rows import CallRow, UndoRow, UndoState
 from agentguard.operations import Operation
 from agentguard.redaction import Redactor, shrink
-from agentguard.report import Card
 from agentguard.work import Context, Work
 
 
@@ -42,7 +42,7 @@ def describe(work: Work) -> CallRow:
         name=work.operation.name if known else redactor.clean_text(work.operation.name),
         method=work.method,
         target=redactor.clean_text(target_of(work.operation, work.call.arguments)),
-        arguments=kept(redactor, {**work.call.arguments, **work.changed}),
+        arguments=shrunk({**work.redacted, **redactor.clean(work.changed)} if work.changed else work.redacted),
         effect=effect,
         risk=risk,
         reason=redactor.clean_text(reason) if reason else None,
@@ -99,6 +99,8 @@ def card_of(work: Work, row: CallRow) -> Card:
     else:
         known = "; ".join(way_of(work, undo) for undo in work.undos)
         way_back = known or guarded.summary
+    redactor = work.context.redactor
+    recipients, amounts = read_from(work.connector, Call(work.operation.name, {**work.call.arguments, **work.changed}))
     return Card(
         operation=row.operation,
         target=row.target,
@@ -107,11 +109,14 @@ def card_of(work: Work, row: CallRow) -> Card:
         effect=row.effect,
         risk=row.risk,
         summary=guarded.summary if guarded else "no connector knows how to take this back",
-        before=row.snapshots,
+        before=[kept(redactor, snapshot) for snapshot in work.snapshots],
         undo=way_back,
         agent=work.context.agent,
         intent=work.context.intent,
         reason=row.reason,
+        recipients=[redactor.clean_text(one) for one in recipients],
+        amounts=amounts,
+        rule=row.rule or "",
     )
 
 

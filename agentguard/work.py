@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ from agentguard.calls import Call, Json, NoUndo, Undo
 from agentguard.connector import Connector
 from agentguard.flow import Border, Flow
 from agentguard.ledger import Ledger
+from agentguard.ledger.chain import canonical
 from agentguard.ledger.people import Permit
 from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.operations import Operation
@@ -79,9 +79,15 @@ class Work:
     """The program's own name for the call."""
 
     @cached_property
+    def redacted(self) -> dict[str, Json]:
+        """The caller's arguments as the ledger may have them."""
+        clean: dict[str, Json] = self.context.redactor.clean(self.call.arguments)
+        return clean
+
+    @cached_property
     def clean_arguments(self) -> Json:
         """The caller's arguments with their secrets masked: the same in every process."""
-        return masked(self.context.redactor.clean(self.call.arguments))
+        return masked(self.redacted)
 
     @cached_property
     def digest(self) -> str:
@@ -108,5 +114,4 @@ _PLACEHOLDER = re.compile(r"\[redacted [0-9a-f]+…?\]")
 
 def digest(connector: str, base: str, operation: str, arguments: Json) -> str:
     """SHA-256 of the canonical call."""
-    text = json.dumps([connector, base, operation, arguments], sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical([connector, base, operation, arguments])).hexdigest()

@@ -10,6 +10,7 @@ import click
 from agentguard.calls import Json
 from agentguard.cli.common import (
     console,
+    example,
     existing_ledger,
     iso,
     json_option,
@@ -32,7 +33,7 @@ key_option = click.option(
 by_option = click.option("--by", help="Who decides; by default the user of this shell, or the owner of the key.")
 
 
-@click.command()
+@click.command(epilog=example("agentguard approvals"))
 @click.option("--all", "every", is_flag=True, help="Also those that are decided, used or expired.")
 @ledger_option
 @json_option
@@ -55,7 +56,7 @@ def approvals(every: bool, ledger: str | None, as_json: bool) -> int:
     return 1 if any(standing(row) == "pending" for row in rows) else 0
 
 
-@click.command()
+@click.command(epilog=example('agentguard approve ap-1f2e3d4c5b6a --reason "Ashu has asked for it"'))
 @click.argument("request")
 @click.option("--reason", default="", help="Why; goes on record.")
 @by_option
@@ -70,7 +71,7 @@ def approve(request: str, reason: str, by: str | None, key: Path | None, ledger:
     _decide(request, True, reason, by, key, ledger, as_json)
 
 
-@click.command()
+@click.command(epilog=example('agentguard deny ap-1f2e3d4c5b6a --reason "these are the books of last year"'))
 @click.argument("request")
 @click.option("--reason", default="", help="Why; goes on record, and is told to the agent.")
 @by_option
@@ -109,7 +110,7 @@ def show_request(row: ApprovalRow) -> None:
     head.append(f"  asked {moment(row.requested_at)}, until {moment(row.expires_at)} UTC")
     out.print(head, overflow="fold")
     for line in str(card_of_request(row)).splitlines():
-        out.print(Padding(safe(line), (0, 0, 0, 2), expand=False), overflow="fold")
+        out.print(Padding(Text(line), (0, 0, 0, 2), expand=False), overflow="fold")
     if row.decided_by:
         said = f"{row.state} by {row.decided_by} at {moment(row.decided_at)} UTC"
         out.print(safe(f"  {said}{f': {row.why}' if row.why else ''}{'' if row.signature else ' (unsigned)'}"))

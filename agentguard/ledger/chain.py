@@ -17,6 +17,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
+PURGED = "{}"
+"""What stands for data that was taken away."""
 FIRST = "0" * 64
 """What stands for the hash before the first event."""
 
@@ -49,8 +53,19 @@ def digest_of(salt: str, data: str) -> str:
 
 def hash_of(before: str, parts: tuple[Any, ...], digest: str) -> str:
     """The hash of an event: *parts* are its id, session, seq, n, kind and time."""
-    text = json.dumps([before, *parts, digest], separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return hashlib.sha256(canonical([before, *parts, digest])).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """JSON without spaces, and with names in order: one spelling for one value."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:  # half of a surrogate pair, which no UTF-8 can hold
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+        return text.encode(errors="surrogatepass")
+
+
+_encode = msgspec.json.Encoder(enc_hook=str, order="sorted").encode
 
 
 def breaks(links: Iterable[Link], unchained: int, anchors: dict[int, str]) -> Iterator[str]:
@@ -79,7 +94,7 @@ def breaks(links: Iterable[Link], unchained: int, anchors: dict[int, str]) -> It
         if hash_of(before, parts, link.digest) != link.hash:
             yield f"{where} was changed, or one before it"
         if link.salt is None:
-            if link.data != "null":
+            if link.data != PURGED:
                 yield f"the data of {where} was changed: it has no salt, and is not purged"
         elif digest_of(link.salt, link.data) != link.digest:
             yield f"the data of {where} was changed"

@@ -32,6 +32,7 @@ from agentguard.ledger.statements import (
     next_seq,
     put_event,
     put_undos,
+    standing,
     state_and_token,
     what_came,
     what_was_asked,
@@ -181,11 +182,11 @@ class SqliteLedger:
         """
 
         def job(db: apsw.Connection) -> CallRow:
-            self._check_open(db, call)
+            seq = self._check_open(db, call)
             if call.once:
                 check_name(db, call)
             ordinal, key = key_of(db, call) if keyed else (0, call.key)
-            row = msgspec.structs.replace(call, seq=next_seq(db, call.session), ordinal=ordinal, key=key)
+            row = msgspec.structs.replace(call, seq=seq, ordinal=ordinal, key=key)
             consume(db, row, permit.digest)
             take(db, row, permit.charges)
             insert(db, row)
@@ -200,8 +201,7 @@ class SqliteLedger:
         """Put a call on record that is sent when the session completes. Raises as `intend` does."""
 
         def job(db: apsw.Connection) -> CallRow:
-            self._check_open(db, call)
-            row = msgspec.structs.replace(call, seq=next_seq(db, call.session), state=CallState.HELD)
+            row = msgspec.structs.replace(call, seq=self._check_open(db, call), state=CallState.HELD)
             insert(db, row)
             sealed = {"operation": row.operation, "reason": row.reason, "row": what_was_asked(row)}
             put_event(db, row.session, "held", sealed, row.seq)
@@ -235,10 +235,10 @@ class SqliteLedger:
 
         self.database.write("verified", job)
 
-    def _check_open(self, db: apsw.Connection, call: CallRow) -> None:
-        """Raise SessionClosed, SessionLost or Frozen unless *call* may be made."""
+    def _check_open(self, db: apsw.Connection, call: CallRow) -> int:
+        """The number for a further call. Raises SessionClosed, SessionLost or Frozen unless *call* may be made."""
         # Another process may have rolled the session back since; what comes after that would be left standing.
-        state, token = state_and_token(db, call.session)
+        state, token, frozen, newest = standing(db, call.session)
         if state is not SessionState.OPEN:
             raise SessionClosed(
                 f"session {call.session} is {state.replace('_', ' ')}, in this process or by another one, "
@@ -246,7 +246,9 @@ class SqliteLedger:
             )
         if token != call.token:
             raise SessionLost(lost(call.session))
-        check_frozen(db, call.session)
+        if frozen:
+            check_frozen(db, call.session)
+        return newest + 1
 
     def refuse(self, call: CallRow) -> CallRow:
         """Put a call on record that was stopped and never sent."""

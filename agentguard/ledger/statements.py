@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from typing import Any
 
@@ -12,7 +11,7 @@ import msgspec
 
 from agentguard.calls import Json, Outcome
 from agentguard.errors import InDoubt, LedgerError, NoSuchSession
-from agentguard.ledger.chain import FIRST, digest_of, hash_of, new_salt
+from agentguard.ledger.chain import FIRST, canonical, digest_of, hash_of, new_salt
 from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow, UndoState
 
@@ -37,6 +36,18 @@ def what_came(state: str, status: int | None, answer: str, error: str | None) ->
     return seal(str(state), status, answer, error)
 
 
+def standing(db: apsw.Connection, session: str) -> tuple[SessionState, int, bool, int]:
+    """Where a session stands, its owner's token, whether it is frozen, and the number of its newest call: at once."""
+    found: Any = db.execute(
+        "SELECT state, token, EXISTS (SELECT 1 FROM freeze WHERE scope IN (session.id, '*')), "
+        "(SELECT max(seq) FROM call WHERE call.session = session.id) FROM session WHERE id = ?",
+        (session,),
+    ).fetchone()
+    if found is None:
+        raise NoSuchSession(f"there is no session {session!r} in this ledger. Nothing was sent.")
+    return _state(session, found[0]), found[1], bool(found[2]), found[3] or 0
+
+
 def next_seq(db: apsw.Connection, session: str) -> int:
     """The number of the next call of a session."""
     return number(db, "SELECT coalesce(max(seq), 0) + 1 FROM call WHERE session = ?", session)
@@ -53,11 +64,15 @@ def state_and_token(db: apsw.Connection, session: str) -> tuple[SessionState, in
     found: Any = db.execute("SELECT state, token FROM session WHERE id = ?", (session,)).fetchone()
     if found is None:
         raise NoSuchSession(f"there is no session {session!r} in this ledger. Nothing was sent.")
+    return _state(session, found[0]), found[1]
+
+
+def _state(session: str, value: Any) -> SessionState:
     try:
-        return SessionState(found[0]), found[1]
+        return SessionState(value)
     except ValueError as error:
         raise LedgerError(
-            f"session {session} stands at {found[0]!r}, which this version of agentguard does not know. "
+            f"session {session} stands at {value!r}, which this version of agentguard does not know. "
             "Nothing was sent. Use the version that wrote it, or a newer one."
         ) from error
 
@@ -81,14 +96,14 @@ def key_of(db: apsw.Connection, call: CallRow) -> tuple[int, str]:
     doubtful call whose key the service may have forgotten.
     """
     doubtful: Any = db.execute(
-        "SELECT ordinal, key FROM call AS doubt WHERE session = ? AND digest = ? AND state = 'in_doubt' "
+        "SELECT ordinal, key FROM call AS doubt WHERE session = ? AND digest = ? AND key IS NOT NULL AND state = 'in_doubt' "
         "AND NOT EXISTS (SELECT 1 FROM call WHERE session = doubt.session AND digest = doubt.digest "
         "AND key = doubt.key AND state IN ('intent', 'committed')) AND created_at > ? ORDER BY seq LIMIT 1",
         (call.session, call.digest, call.created_at - KEYS_LAST),
     ).fetchone()
     if call.key is None and doubtful is not None:
         return int(doubtful[0]), str(doubtful[1])
-    used = "SELECT coalesce(max(ordinal) + 1, 0) FROM call WHERE session = ? AND digest = ? AND state != 'refused'"
+    used = "SELECT coalesce(max(ordinal) + 1, 0) FROM call WHERE session = ? AND digest = ? AND key IS NOT NULL"
     ordinal = number(db, used, call.session, call.digest)
     return ordinal, call.key or f"agentguard-{call.session}-{call.digest[:16]}-{ordinal}"
 
@@ -129,4 +144,4 @@ def put_event(
 
 def seal(*values: Any) -> str:
     """SHA-256 over columns of a row, for the event that tells of them: `audit verify` compares it with the row."""
-    return hashlib.sha256(json.dumps(values, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(canonical(values)).hexdigest()

@@ -125,8 +125,8 @@ def test_events_cannot_be_changed_by_way_of_the_ledger(recorded: Agent) -> None:
     for statement in (
         "DELETE FROM event",
         "UPDATE event SET kind = 'x'",
-        "UPDATE event SET data = 'null'",
-        "UPDATE event SET salt = NULL, data = 'null', hash = NULL",
+        "UPDATE event SET data = '{}'",
+        "UPDATE event SET salt = NULL, data = '{}', hash = NULL",
     ):
         with pytest.raises(apsw.ConstraintError, match="append-only"):
             db.execute(statement)
@@ -166,9 +166,10 @@ def test_purging_takes_payloads_away_and_the_chain_still_verifies(recorded: Agen
     for path in recorded.ledger.parent.iterdir():
         content += path.read_bytes()
     assert b"tidy up" in content, "the other session keeps its payload"
+    assert len(recorded.store.events(done)) > 5
     calls = recorded.store.calls(done)
     assert [call.arguments for call in calls] == [{"$purged": True}] * 4
-    assert all(loads(link.data) is None for link in links_of(recorded) if link.session == done and not link.salt)
+    assert all(loads(link.data) == {} for link in links_of(recorded) if link.session == done and not link.salt)
     assert recorded.store.calls(undone)[0].arguments["title"] == "one"
     with pytest.raises(agentguard.UsageError, match="Nothing was purged"):
         audit.purge(recorded.store, recorded.session().id, "ops")
