@@ -166,7 +166,7 @@ class SqliteLedger:
 
     def sessions(self, limit: int = 100) -> list[SessionRow]:
         """Return the newest sessions, newest first."""
-        return rows(self.database, SessionRow, "ORDER BY id DESC LIMIT ?", limit)
+        return rows(self.database, SessionRow, "ORDER BY started_at DESC, id DESC LIMIT ?", limit)
 
     def unfinished(self) -> list[SessionRow]:
         """Return the sessions that are open or being rolled back, oldest first."""

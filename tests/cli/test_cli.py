@@ -55,6 +55,15 @@ def test_sessions_lists_the_newest_first(agentguard: Run, agent_dies: Callable[.
     assert session["ended_at"] is None
 
 
+def test_the_last_session_is_the_one_that_began_last_whatever_it_is_called(
+    agentguard: Run, agent_dies: Callable[..., None]
+) -> None:
+    agent_dies("zebra")
+    agent_dies("ant")
+    assert [s["id"] for s in json.loads(agentguard("sessions", "--json").stdout)["sessions"]] == ["ant", "zebra"]
+    assert json.loads(agentguard("show", "last", "--json").stdout)["session"]["id"] == "ant"
+
+
 def test_show_tells_what_was_called_and_why_and_what_came_of_it(
     agentguard: Run, agent_dies: Callable[..., None]
 ) -> None:
