@@ -11,9 +11,15 @@
     [actions]
     modules = ["myapp.actions"]               # imported before a rollback, so that their actions are known
 
+    [marks]
+    hubspot = "agentguard_mark"               # a property of records that holds marks; see the services' pages
+    notion = "Agentguard"
+
     [recovery]
     lease = "30s"                             # how long a process that says nothing counts as alive
     send_deadline = "30s"                     # when a request has landed or was given up
+
+Policies have tables of their own: [policy], [unwind], [audit], [approvals] (docs/policy.md).
 
 The file is the one that AGENTGUARD_CONFIG names, or the first found in the working directory and the folders above it.
 What it imports is looked for in its own folder first. Nothing in it is a secret: factories and the environment hold

@@ -139,7 +139,7 @@ def by_finder(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRo
             break
         yield Pause(waits)
     if located.authoritative:
-        why = "looked up by its own mark after the answer was lost: it is not there"
+        why = "looked up after the answer was lost, by what shows it for certain: it is not there"
         return (yield from did_not(work, call, why))
     why = "the answer was lost, and looking for it found nothing, which proves nothing"
     return (yield from unknown(work, call, undos, why))
@@ -168,7 +168,8 @@ def by_state(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRow
         for undo in undos:
             yield Commit("undo_result", partial(ledger.end_undo, undo, Outcome.ALREADY_UNDONE, told, None, work.token))
         return Verdict(CallState.IN_DOUBT, undos, Outcome.ALREADY_UNDONE, told)
-    if all(left and not back for left, back in shown):
+    if any(left and not back for left, back in shown) and all(left or back for left, back in shown):
+        # It happened, all of it or, of a batch, a part: each undo looks for itself what there is to undo.
         response = None
         if undos[-1].same_shape and undos[-1].look is not None:
             # The call's own answer has the shape that the look returns: a resumed session can have it.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,7 @@ class Guard:
         self.base = self.bases[0]
         self.mode = seam.mode(client)
         self.account: str | None = None
+        self._turn: AbstractContextManager[object] = nullcontext() if seam.concurrent else threading.Lock()
         session.redactor.learn(*seam.secrets(client))
 
     def never_left(self, error: BaseException) -> bool:
@@ -183,7 +185,8 @@ class Guard:
         capture = Capture()
         token = _capture.set(capture)
         try:
-            self.seam.issue(self.twin, outgoing)
+            with self._turn:
+                self.seam.issue(self.twin, outgoing)
         except Exception as error:  # noqa: BLE001 - the SDK may dislike an answer that we can read
             if capture.response is None:
                 raise (capture.error or error) from None

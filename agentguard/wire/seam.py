@@ -47,6 +47,8 @@ class Seam:
     """Whether `issue` works."""
     asynchronous: bool = False
     """Whether `aissue` works."""
+    concurrent: bool = True
+    """Whether threads may use one client at once. Where not, undos side by side take turns."""
 
     def takes(self, client: object) -> bool:
         """Whether this seam knows how to guard *client*. Imports nothing."""

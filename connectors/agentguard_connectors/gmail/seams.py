@@ -50,6 +50,8 @@ class GmailSeam(Seam):
     """google-api-python-client: a Gmail service, or a resource of one."""
 
     sdk = "google-api-python-client"
+    # httplib2 is not safe for threads: docs/thread_safety.md of google-api-python-client.
+    concurrent = False
     packages = ("googleapiclient",)
     clients = (RESOURCE,)
 
