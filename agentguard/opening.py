@@ -117,7 +117,7 @@ def load(id: str, *, clients: Mapping[str, Any] | None = None, ledger: str | Pat
     store = locate(ledger)
     row = store.session(id)
     row.owner = None  # an owner of its own, once it takes the session
-    loaded = Session(row, store)
+    loaded = Session(row, store, gatekeeper=gatekeeper_for(None, None))
     for connector, client in (clients or {}).items():
         loaded.use(client, connector)
     return loaded

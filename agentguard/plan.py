@@ -21,7 +21,7 @@ from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.report import visible
 from agentguard.rollback import plan_for, settled, without_undo
 from agentguard.undoing import is_final, judge, risk_of_undo, see
-from agentguard.unwinding import Brake, Pace, ask_whose, work_for
+from agentguard.unwinding import Brake, Pace, ask_whose, check_whole, work_for
 
 if TYPE_CHECKING:
     from agentguard.doubt import Unwinding
@@ -97,6 +97,7 @@ class RollbackPlan:
 
 def plan_rollback(session: Session, to: str | None) -> Flow[RollbackPlan]:
     """Work out what a rollback would do. Reads from the services and writes nowhere."""
+    check_whole(session)
     after = session.savepoints()[to] if to is not None else 0
     yield from ask_whose(session)
     work = work_for(session, Brake(Pace()))

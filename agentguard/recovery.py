@@ -18,6 +18,7 @@ from agentguard import leases
 from agentguard.alerts import Alert
 from agentguard.calls import CallState, Json
 from agentguard.errors import AgentguardError, SessionBusy, SessionLost
+from agentguard.gatekeeping import gatekeeper_for
 from agentguard.ledger import Ledger, locate
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState
 from agentguard.report import Report
@@ -101,7 +102,7 @@ def _recover(
     concurrency: int,
 ) -> Recovered:
     row.owner = None  # this process has a name of its own
-    session = Session(row, store, on_alert=on_alert)
+    session = Session(row, store, on_alert=on_alert, gatekeeper=gatekeeper_for(None, None))
     session.adopt()
     calls: list[CallRow] = []
     report = None

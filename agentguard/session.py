@@ -148,6 +148,8 @@ class Session:
         """
         if not self.is_open():
             return
+        if self.memory is not None:
+            self.settle()  # what an earlier owner left in doubt, and this one has not made again
         failed = self.drive(lambda: send_held(self), "session.acomplete()") if self.ledger.held(self.id) else []
         self._complete()
         if failed:
@@ -157,6 +159,8 @@ class Session:
         """The same for asynchronous programs."""
         if not self.is_open():
             return
+        if self.memory is not None:
+            await self.asettle()
         failed = await arun(send_held(self), approver=self.approver)
         self._complete()
         if failed:

@@ -98,6 +98,7 @@ class Brake:
 
 def take_back(session: Session, to: str | None, cause: BaseException | str | None, brake: Brake) -> Flow[Report]:
     """Roll *session* back, whole or to the savepoint *to*."""
+    check_whole(session)
     savepoints = session.savepoints()
     if to is not None and to not in savepoints:
         known = ", ".join(savepoints) or "none"
@@ -132,6 +133,15 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
         session.end_rollback()
 
 
+def check_whole(session: Session) -> None:
+    """Raise UsageError where the payloads of *session* were purged, and with them every way back."""
+    if session.ledger.session(session.id).purged_at is not None:
+        raise UsageError(
+            f"session {session.id} was purged: what it sent is not on record any more. Nothing was taken back, and nothing "
+            "can be from here."
+        )
+
+
 def check_plan(session: Session, to: str | None, wanted: str) -> Flow[None]:
     """Raise PlanChanged unless the rollback would do what the plan *wanted* says."""
     from agentguard.plan import plan_rollback  # which looks at sessions by way of this module
@@ -146,6 +156,7 @@ def check_plan(session: Session, to: str | None, wanted: str) -> Flow[None]:
 
 def take_back_one(session: Session, seq: int, brake: Brake, force: bool) -> Flow[CallOutcome | None]:
     """Take call *seq* of *session* back, unless newer ones hang on it."""
+    check_whole(session)
     yield Commit("claim", lambda: session.begin_rollback(steal=False))
     try:
         yield from ask_whose(session)

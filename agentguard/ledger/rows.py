@@ -52,6 +52,8 @@ class SessionRow(msgspec.Struct, kw_only=True):
     """Counts the owners. What an earlier one still wants to write is refused."""
     lease_until: float = 0.0
     """Until when the owner need not be asked whether it lives, by the clock of leases.py."""
+    purged_at: float | None = None
+    """When its payloads were taken away; it cannot be rolled back since."""
 
 
 class CallRow(msgspec.Struct, kw_only=True):

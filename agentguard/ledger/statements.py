@@ -96,7 +96,8 @@ def key_of(db: apsw.Connection, call: CallRow) -> tuple[int, str]:
     doubtful call whose key the service may have forgotten.
     """
     doubtful: Any = db.execute(
-        "SELECT ordinal, key FROM call AS doubt WHERE session = ? AND digest = ? AND key IS NOT NULL AND state = 'in_doubt' "
+        "SELECT ordinal, key FROM call AS doubt WHERE session = ? AND digest = ? AND key IS NOT NULL "
+        "AND state = 'in_doubt' "
         "AND NOT EXISTS (SELECT 1 FROM call WHERE session = doubt.session AND digest = doubt.digest "
         "AND key = doubt.key AND state IN ('intent', 'committed')) AND created_at > ? ORDER BY seq LIMIT 1",
         (call.session, call.digest, call.created_at - KEYS_LAST),

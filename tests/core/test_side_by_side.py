@@ -1,4 +1,4 @@
-"""Unrelated calls are taken back side by side, related ones newest first, and what stops a rollback stops it cleanly."""
+"""Unrelated calls are taken back side by side, related ones newest first; what stops a rollback stops it cleanly."""
 
 from __future__ import annotations
 

@@ -171,6 +171,10 @@ def test_purging_takes_payloads_away_and_the_chain_still_verifies(recorded: Agen
     assert [call.arguments for call in calls] == [{"$purged": True}] * 4
     assert all(loads(link.data) == {} for link in links_of(recorded) if link.session == done and not link.salt)
     assert recorded.store.calls(undone)[0].arguments["title"] == "one"
+    purged = agentguard.load(done, ledger=recorded.store)
+    for take_back in (purged.rollback, purged.plan, lambda: purged.undo(1)):
+        with pytest.raises(agentguard.UsageError, match="was purged"):
+            take_back()
     with pytest.raises(agentguard.UsageError, match="Nothing was purged"):
         audit.purge(recorded.store, recorded.session().id, "ops")
     assert audit.expired(recorded.store, 0.0) == [undone]
