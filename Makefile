@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-bench
 PROOFS := $(VENV)/proofs.txt
 
-.PHONY: demo test quick crash check format generate clean dev
+.PHONY: demo test quick crash bench check format generate clean dev
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m agentguard demo
@@ -21,6 +22,9 @@ quick: $(VENV)/.installed  ## what to run while editing: the core, and each conn
 
 crash: $(VENV)/.installed  ## kill, drop and lose at every point of every scenario, and of what follows; `make test` has a part
 	AGENTGUARD_CRASH=all $(BIN)/python -m pytest -q tests/crash
+
+bench: $(VENV)/.installed $(PEERS)/.installed  ## what guarding costs, beside its limits and peers: less than ten minutes
+	$(BIN)/python -m benchmarks --peers $(PEERS)/bin/python
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .
@@ -47,5 +51,11 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
 	@touch $@
 
+$(PEERS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(PEERS)/bin/python -m pip install --quiet --group bench
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .import_linter_cache
