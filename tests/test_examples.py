@@ -7,12 +7,14 @@ every process that the story starts, so that the share of calls that ask is of w
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
@@ -117,27 +119,38 @@ class Told:
     code: int
     said: str
     wrong: str
-    counts: Counter[str]
+    counts: dict[str, int]
 
 
 def names() -> list[str]:
     return sorted(path.stem for path in EXAMPLES.glob("*.py") if not path.stem.startswith("_"))
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Told]:
-    """The stories that have run so far; each runs once."""
-    return {}
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a test run have in common, so that each story runs once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "stories"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
-def tell(name: str, told: dict[str, Told], folders: pytest.TempPathFactory) -> Told:
-    """Run the story *name*, unless it has run."""
-    if name not in told:
-        folder = folders.mktemp(name)
-        (folder / "sitecustomize.py").write_text(COUNTING)
-        counts = folder / "counts"
-        counts.touch()
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("AGENTGUARD_")}
+def tell(name: str, shared: Path) -> Told:
+    """Run the story *name*; where it has run or is running, wait for what it came to."""
+    folder, result = shared / name, shared / f"{name}.json"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        until = time.monotonic() + 90
+        while not result.exists():
+            assert time.monotonic() < until, f"{name} did not end"
+            time.sleep(0.1)
+        return Told(**json.loads(result.read_text()))
+    (folder / "sitecustomize.py").write_text(COUNTING)
+    counts = folder / "counts"
+    counts.touch()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AGENTGUARD_")}
+    try:
         ran = subprocess.run(
             [sys.executable, str(EXAMPLES / f"{name}.py")],
             cwd=folder,
@@ -147,15 +160,17 @@ def tell(name: str, told: dict[str, Told], folders: pytest.TempPathFactory) -> T
             timeout=60,
             check=False,
         )
-        told[name] = Told(ran.returncode, ran.stdout, ran.stderr, Counter(counts.read_text().splitlines()))
-    return told[name]
+        told = Told(ran.returncode, ran.stdout, ran.stderr, dict(Counter(counts.read_text().splitlines())))
+    except subprocess.TimeoutExpired as late:  # others wait for what it came to
+        told = Told(-1, "", str(late), {})
+    (folder / "result").write_text(json.dumps(asdict(told)))
+    (folder / "result").rename(result)
+    return told
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_story_ends_well_and_says_what_it_is_about(
-    name: str, told: dict[str, Told], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    story = tell(name, told, tmp_path_factory)
+def test_a_story_ends_well_and_says_what_it_is_about(name: str, shared: Path) -> None:
+    story = tell(name, shared)
     assert story.code == 0, story.said + story.wrong
     assert story.wrong == ""
     assert [sentence for sentence in SENTENCES[name] if sentence not in story.said] == []
@@ -163,10 +178,8 @@ def test_a_story_ends_well_and_says_what_it_is_about(
     assert story.counts["read"] > 0, "an agent looks before it writes"
 
 
-def test_of_the_calls_of_all_stories_at_most_one_in_twenty_asks_and_no_read_does(
-    told: dict[str, Told], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    counts = sum((tell(name, told, tmp_path_factory).counts for name in names()), Counter[str]())
+def test_of_the_calls_of_all_stories_at_most_one_in_twenty_asks_and_no_read_does(shared: Path) -> None:
+    counts = sum((Counter(tell(name, shared).counts) for name in names()), Counter[str]())
     calls = counts["read"] + counts["write"]
     share = counts["ask"] / calls
     print(f"{counts['ask']} of {calls} calls asked ({share:.1%}); {counts['read']} of them were reads")
