@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -76,6 +78,95 @@ def test_a_decline_and_a_breakdown_are_replayed_and_a_wrong_parameter_is_not(v1:
     with pytest.raises(stripe.InvalidRequestError):
         v1.charges.create(params={**CARD, "x": "y"}, options={"idempotency_key": "w"})
     assert v1.charges.create(params=CARD, options={"idempotency_key": "w"}).paid
+
+
+def test_a_refusal_of_what_was_begun_is_replayed_as_well(v1: Any) -> None:
+    charge = worlds.charge(v1).charge
+    v1.refunds.create(params={"charge": charge})
+    for _attempt in range(2):
+        with pytest.raises(stripe.InvalidRequestError, match="already been refunded") as caught:
+            v1.refunds.create(params={"charge": charge}, options={"idempotency_key": "k"})
+    assert caught.value.headers is not None
+    assert caught.value.headers["Idempotent-Replayed"] == "true"
+
+
+def test_an_answer_that_was_lost_is_replayed(stripe_box: Box, v1: Any) -> None:
+    stripe_box.fault("drop_after")
+    with pytest.raises(stripe.APIConnectionError):
+        v1.charges.create(params=CARD, options={"idempotency_key": "k", "max_network_retries": 0})
+    again = v1.charges.create(params=CARD, options={"idempotency_key": "k"})
+    assert again.last_response.headers["Idempotent-Replayed"] == "true"
+    assert len(stripe_box.snapshot()["charges"]) == 1
+
+
+def test_a_key_is_forgotten_after_a_day_and_not_before(stripe_box: Box, v1: Any) -> None:
+    options = {"idempotency_key": "k"}
+    first = v1.charges.create(params=CARD, options=options)
+    stripe_box._call("clock", {"advance": 24 * 3600 - 60})
+    assert v1.charges.create(params=CARD, options=options).id == first.id
+    stripe_box._call("clock", {"advance": 120})
+    assert v1.charges.create(params=CARD, options=options).id != first.id
+
+
+def test_version_2_keeps_keys_for_30_days_and_does_again_what_failed(stripe_box: Box, client: Any) -> None:
+    def create(name: str) -> Any:
+        given: Any = {"name": name, "type": "webhook_endpoint", "event_payload": "thin", "enabled_events": ["*"]}
+        return client.v2.core.event_destinations.create(params=given, options={"idempotency_key": "k"})
+
+    first = create("d")
+    stripe_box._call("clock", {"advance": 29 * 24 * 3600})
+    assert create("d").id == first.id
+    stripe_box._call("clock", {"advance": 2 * 24 * 3600})
+    assert create("d").id != first.id
+    for _attempt in range(2):
+        with pytest.raises(stripe.StripeError) as caught:
+            client.v2.core.event_destinations.update("ed_none", options={"idempotency_key": "other"})
+        assert "Idempotent-Replayed" not in (caught.value.headers or {})
+
+
+def test_a_key_is_in_use_while_its_request_is_at_work_and_other_requests_are_answered(
+    stripe_box: Box, client: Any, v1: Any
+) -> None:
+    stripe_box._call("slow", {"path": "/v1/charges$", "seconds": 0.5})
+    options = {"idempotency_key": "k", "max_network_retries": 0}
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(v1.charges.create, params=CARD, options=options)
+        while not stripe_box.requests("POST"):
+            time.sleep(0.01)
+        with pytest.raises(stripe.StripeError) as caught:
+            v1.charges.create(params=CARD, options=options)
+        assert caught.value.http_status == 409
+        assert "another in-progress request using this Idempotent Key" in str(caught.value)
+        assert v1.customers.create(params={"name": "Ada"}).name == "Ada"
+        assert not first.done()
+    assert v1.charges.create(params=CARD, options=options).id == first.result().id
+    assert len(stripe_box.snapshot()["charges"]) == 1
+
+
+def test_keys_of_two_accounts_do_not_meet(stripe_box: Box, v1: Any) -> None:
+    options = {"idempotency_key": "k"}
+    here = v1.customers.create(params={"name": "Ada"}, options=options)
+    there = v1.customers.create(params={"name": "Ada"}, options={**options, "stripe_account": "acct_1"})
+    assert here.id != there.id
+
+
+def test_events_can_be_kept_back(stripe_box: Box, v1: Any) -> None:
+    v1.customers.create(params={"name": "Ada"})
+    stripe_box._call("events", {"held": True})
+    v1.customers.create(params={"name": "Bo"})
+    assert [event.data.object["name"] for event in v1.events.list().data] == ["Ada"]
+    stripe_box._call("events", {"held": False})
+    assert [event.data.object["name"] for event in v1.events.list().data] == ["Bo", "Ada"]
+
+
+def test_archived_prices_and_canceled_subscriptions_are_listed_where_they_are_asked_for(v1: Any) -> None:
+    world = worlds.subscription(v1)
+    v1.subscriptions.cancel(world.subscription)
+    assert v1.subscriptions.list().data == []
+    assert [s.id for s in v1.subscriptions.list(params={"status": "all"}).data] == [world.subscription]
+    v1.prices.update(world.other, params={"active": False})
+    assert [p.id for p in v1.prices.list().data] == [world.price]
+    assert [p.id for p in v1.prices.list(params={"active": False}).data] == [world.other]
 
 
 def test_refunds_add_up_and_go_no_further(v1: Any) -> None:

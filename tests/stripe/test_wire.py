@@ -88,7 +88,7 @@ def test_a_read_is_still_repeated_by_the_sdk(
 
 def test_a_refused_write_is_not_sent(stripe_box: Box, client: Any, ledger: Path) -> None:
     charge = client.v1.charges.create(params={"amount": 5, "currency": "usd", "source": "tok_visa", "capture": False})
-    before = len(stripe_box.requests())
+    before = len(stripe_box.requests("POST"))
     with agentguard.session(agent="t", intent="t", ledger=ledger) as session:
         wrapped = agentguard.wrap(client, session)
         for attempt in (
@@ -99,7 +99,7 @@ def test_a_refused_write_is_not_sent(stripe_box: Box, client: Any, ledger: Path)
         ):
             with pytest.raises(ApprovalRequired):
                 attempt()
-    assert len(stripe_box.requests()) == before
+    assert len(stripe_box.requests("POST")) == before
 
 
 def test_a_connection_that_was_refused_is_known_not_to_have_happened(session: Session) -> None:

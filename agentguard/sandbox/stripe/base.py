@@ -8,15 +8,22 @@ deletion. A call with `Stripe-Account` sees and changes that account's objects o
 from __future__ import annotations
 
 import copy
-import time
 from typing import Any
 
-from agentguard.sandbox.server import Incoming, Refuse, Reply, Service, route
-from agentguard.sandbox.stripe.forms import Data, address, check, merged, parse, person, refusal
+from agentguard.sandbox.server import Incoming, Refuse, Reply, route
+from agentguard.sandbox.stripe.forms import (
+    Data,
+    NotBegun,
+    address,
+    check,
+    invalid,
+    merged,
+    parse,
+    person,
+    refusal,
+)
+from agentguard.sandbox.stripe.keys import OTHERS, Keys, place_of
 from agentguard.sandbox.stripe.kinds import KINDS, Kind
-
-OTHERS = "acct_elsewhere"
-"""A key that holds this is one of another account, which sees and changes its own objects only."""
 
 HIDDEN = ("events",)
 """Collections that only book-keep: history is not state."""
@@ -24,7 +31,7 @@ HIDDEN = ("events",)
 EXPANDED_ONLY = {"coupon": ("applies_to",), "plan": ("tiers",)}
 
 
-class Base(Service):
+class Base(Keys):
     """The service without any topic."""
 
     name = "stripe"
@@ -32,61 +39,36 @@ class Base(Service):
     _second = 0
     _place = ""
     _account = ""
-    _key: str | None = None
 
     def fresh(self) -> Data:
         self._last = self._second = 0
-        self.saved: dict[str, tuple[Any, Reply]] = {}
-        return {}
+        self._unseen: set[str] = set()
+        return super().fresh()
 
     def visible(self) -> Data:
         return {name: things for name, things in self.state.items() if name.rpartition("/")[2] not in HIDDEN and things}
 
     def not_found(self, call: Incoming) -> Reply:
         message = f"Unrecognized request URL ({call.verb}: {call.path})."
-        return Reply(404, {"error": {"type": "invalid_request_error", "message": message}})
+        return NotBegun(404, {"error": {"type": "invalid_request_error", "message": message}})
+
+    def too_many(self, seconds: int) -> Reply:
+        """https://docs.stripe.com/rate-limits: Stripe says why, and not when to ask again."""
+        said = "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits."
+        refused = refusal(said, "rate_limit", status=429, doc_url="https://stripe.com/docs/error-codes/rate-limit")
+        return Reply(429, refused.reply.body, {"Stripe-Rate-Limited-Reason": "global-rate"})
 
     # Every request
-
-    def handle(self, call: Incoming) -> Reply:
-        """Answer one request, once for each idempotency key."""
-        key = call.headers.get("idempotency-key") if call.verb == "POST" or call.path.startswith("/v2/") else None
-        self._key = key
-        if call.verb not in ("POST", "DELETE"):
-            key = None
-        at = f"{call.headers.get('stripe-account', '')} {key}"
-        fingerprint = [call.verb, call.path, call.body]
-        if key and at in self.saved:
-            before, reply = self.saved[at]
-            if before != fingerprint:
-                message = (
-                    "Keys for idempotent requests can only be used with the same parameters they were first used "
-                    f"with. Try using a key other than '{key}' if you meant to execute a different request."
-                )
-                return self._finished(Reply(400, {"error": {"type": "idempotency_error", "message": message}}), key)
-            return self._finished(
-                Reply(reply.status, copy.deepcopy(reply.body), {**reply.headers, "Idempotent-Replayed": "true"}), key
-            )
-        reply = super().handle(call)
-        if key and (reply.status < 400 or reply.status in (402, 500)):
-            # What was refused before it began (bad parameters, no key, too many requests) may be tried again.
-            self.saved[at] = fingerprint, copy.deepcopy(reply)
-        return self._finished(reply, key)
-
-    def _finished(self, reply: Reply, key: str | None) -> Reply:
-        named = {"Idempotency-Key": key} if key else {}
-        reply.headers = {"Request-Id": f"req_{len(self.requests):014d}", **named, **reply.headers}
-        return reply
 
     def before(self, call: Incoming) -> None:
         """Ask for a key, and read the parameters."""
         scheme, _, key = call.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not key:
-            raise refusal("You did not provide an API key.", status=401)
+            raise invalid("You did not provide an API key.", status=401)
         if not key.startswith(("sk_test_", "rk_test_")):
-            raise refusal(f"Invalid API Key provided: {key[:7]}***", status=401)
+            raise invalid(f"Invalid API Key provided: {key[:7]}***", status=401)
         self._account = OTHERS if OTHERS in key else "acct_sandbox"
-        self._place = call.headers.get("stripe-account", OTHERS if OTHERS in key else "")
+        self._place = place_of(call)
         if call.path.startswith("/v1/"):
             call.body = parse(call.body)
             call.query = parse(call.query)
@@ -100,7 +82,7 @@ class Base(Service):
 
     def now(self) -> int:
         """The time in seconds, later each time it is asked: nothing here was made in the same second."""
-        self._second = max(int(time.time()), self._second + 1)
+        self._second = max(int(self.clock()), self._second + 1)
         return self._second
 
     def new_id(self, prefix: str) -> str:
@@ -138,7 +120,7 @@ class Base(Service):
         if hook:
             hook(thing, given)
         self.all(collection)[chosen] = thing
-        self.tell(f"{kind.event or kind.object}.created", thing)
+        self.tell(f"{kind.event or kind.object}.{_begins(thing)}", thing)
         return thing
 
     def change(self, collection: str, thing: Data, given: Data) -> Data:
@@ -159,8 +141,14 @@ class Base(Service):
         name = self.new_id("evt_")
         request = {"id": f"req_{len(self.requests):014d}", "idempotency_key": self._key}
         event = {"id": name, "object": "event", "type": kind, "created": self.now(), "request": request}
+        if self.events_held:
+            self._unseen.add(name)
         self.all("events")[name] = {**event, "data": {"object": copy.deepcopy(self.public(thing, []))}}
         self.effect(kind, id=thing["id"])
+
+    def show_events(self) -> None:
+        if not self.events_held:
+            self._unseen.clear()
 
     def public(self, thing: Data, expand: list[str]) -> Data:
         """An object as it is shown, with what was asked for expanded."""
@@ -212,7 +200,8 @@ class Base(Service):
     @route("GET", "/v1/events")
     def list_events(self, call: Incoming) -> Reply:
         wanted = call.query.pop("types", None)
-        events = [e for e in self.all("events").values() if wanted is None or e["type"] in wanted]
+        seen = [e for e in self.all("events").values() if e["id"] not in self._unseen]
+        events = [e for e in seen if wanted is None or e["type"] in wanted]
         return self.page(call, events, "/v1/events", ("type",))
 
     @route("GET", "/v1/{collection}")
@@ -266,6 +255,13 @@ def shaped(given: Data) -> Data:
         if name in result:
             result[name] = person(result[name])
     return result
+
+
+def _begins(thing: Data) -> str:
+    """What the first event of an object calls it: a charge is never only made."""
+    if thing["object"] != "charge":
+        return "created"
+    return "failed" if thing["status"] == "failed" else "succeeded"
 
 
 def _within(thing: Data, created: Any) -> bool:

@@ -27,6 +27,12 @@ class Catalog(Base):
             if any(other["product"] == thing["id"] for other in self.all(collection).values()):
                 raise refusal(f"This product cannot be deleted because it has one or more {label}.")
 
+    @route("GET", "/v1/prices")
+    def list_prices(self, call: Incoming) -> Reply:
+        """Archived ones are listed only where they are asked for."""
+        call.query.setdefault("active", "true")
+        return self.page(call, list(self.all("prices").values()), call.path, KINDS["prices"].filters)
+
     def make_price(self, thing: Data, given: Data) -> None:
         if given.get("product_data"):
             thing["product"] = self.make("products", check(KINDS["products"].create, given["product_data"]))["id"]

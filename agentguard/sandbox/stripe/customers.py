@@ -196,17 +196,20 @@ class Customers(Base):
         self.effect("tax id deleted", id=thing["id"])
         return Reply(200, {"id": thing["id"], "object": "tax_id", "deleted": True})
 
-    def book(self, customer: Data, amount: int, currency: str, description: str | None) -> Data:
+    def book(
+        self, customer: Data, amount: int, currency: str, description: str | None, metadata: Data | None = None
+    ) -> Data:
         """Change a customer's balance, with an entry that says so."""
         customer["balance"] += amount
-        given = {"amount": amount, "currency": currency, "description": description}
+        given = {"amount": amount, "currency": currency, "description": description, "metadata": metadata}
         return self.make("balance_transactions", given, customer=customer["id"], ending_balance=customer["balance"])
 
     @route("POST", CUSTOMER + "/balance_transactions")
     def create_balance_transaction(self, call: Incoming) -> Reply:
         given = check(KINDS["balance_transactions"].create, call.body)
         customer = self.get("customers", call["customer"])
-        made = self.book(customer, given["amount"], given["currency"], given.get("description"))
+        noted = given.get("description"), given.get("metadata")
+        made = self.book(customer, given["amount"], given["currency"], *noted)
         return self.answer(made, call)
 
     @route("POST", CUSTOMER + "/balance_transactions/{id}")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 from agentguard.sandbox.server import Incoming, Reply, route
 from agentguard.sandbox.stripe.base import Base
 from agentguard.sandbox.stripe.forms import Data, check, merged, refusal
+from agentguard.sandbox.stripe.keys import DAY
 from agentguard.sandbox.stripe.kinds import KINDS
 
 SESSIONS = "/v1/checkout/sessions"
 DESTINATIONS = "/v2/core/event_destinations"
-DAY = 24 * 60 * 60
 
 
 class Desk(Base):
@@ -76,7 +74,7 @@ class Desk(Base):
         given = check({"event_name": "str!", "type": "str!", "cancel": "hash", "expand": "list"}, call.body)
         identifier = str((given.get("cancel") or {}).get("identifier"))
         event = self.all("meter_events").get(identifier)
-        if event is None or event["created"] < time.time() - DAY:
+        if event is None or event["created"] < self.clock() - DAY:
             raise refusal(f"No event to cancel with identifier {identifier}.", "resource_missing", "cancel[identifier]")
         del self.all("meter_events")[identifier]
         self.effect("usage cancelled", id=identifier)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from agentguard.sandbox.server import Refuse
+from agentguard.sandbox.server import Refuse, Reply
 
 Data = dict[str, Any]
 
@@ -22,6 +22,17 @@ def refusal(message: str, code: str | None = None, param: str | None = None, sta
     return Refuse(status, {"error": {name: value for name, value in error.items() if value is not None}})
 
 
+class NotBegun(Reply):
+    """An answer that was given before an endpoint began to execute."""
+
+
+def invalid(message: str, code: str | None = None, param: str | None = None, status: int = 400) -> Refuse:
+    """An error about the request itself: nothing was begun, so that its idempotency key stays free."""
+    refused = refusal(message, code, param, status)
+    refused.reply = NotBegun(refused.reply.status, refused.reply.body, refused.reply.headers)
+    return refused
+
+
 def parse(flat: Data | None) -> Data:
     """Nest a flat form: `a[b]` and `a[0]` and `a[]`."""
     result: Data = {}
@@ -31,7 +42,7 @@ def parse(flat: Data | None) -> Data:
         for part in parts[:-1]:
             target = target.setdefault(part, {})
             if not isinstance(target, dict):
-                raise refusal(f"Invalid parameter: {name}", param=name)
+                raise invalid(f"Invalid parameter: {name}", param=name)
         target[parts[-1] or str(len(target))] = value
     return {name: _listed(value, name) for name, value in result.items()}
 
@@ -53,10 +64,10 @@ def check(spec: dict[str, str], given: Data, *, partial: bool = False) -> Data:
     """Give *given* its types. Refuses what is unknown, missing or of the wrong type."""
     for name in given:
         if name not in spec:
-            raise refusal(f"Received unknown parameter: {name}", "parameter_unknown", name)
+            raise invalid(f"Received unknown parameter: {name}", "parameter_unknown", name)
     for name, kind in spec.items():
         if kind.endswith("!") and not partial and given.get(name) in (None, ""):
-            raise refusal(f"Missing required param: {name}.", "parameter_missing", name)
+            raise invalid(f"Missing required param: {name}.", "parameter_missing", name)
     return {name: typed(name, value, spec[name].rstrip("!")) for name, value in given.items()}
 
 
@@ -67,22 +78,22 @@ def typed(name: str, value: Any, kind: str) -> Any:
     if kind == "hash":
         if value == "" or isinstance(value, dict):
             return value
-        raise refusal("Invalid object", None, name)
+        raise invalid("Invalid object", None, name)
     if value == "":
         return [] if kind == "list" else None
     if kind == "list":
         if not isinstance(value, list):
-            raise refusal("Invalid array", None, name)
+            raise invalid("Invalid array", None, name)
         return value
     if isinstance(value, dict | list):
-        raise refusal(f"Invalid string: {value}", None, name)
+        raise invalid(f"Invalid string: {value}", None, name)
     if kind == "int":
         if not re.fullmatch(r"-?\d+", str(value)):
-            raise refusal(f"Invalid integer: {value}", "parameter_invalid_integer", name)
+            raise invalid(f"Invalid integer: {value}", "parameter_invalid_integer", name)
         return int(value)
     if kind == "bool":
         if str(value).lower() not in ("true", "false"):
-            raise refusal(f"Invalid boolean: {value}", None, name)
+            raise invalid(f"Invalid boolean: {value}", None, name)
         return str(value).lower() == "true"
     if kind == "number":
         return float(value)

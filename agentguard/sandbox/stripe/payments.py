@@ -6,7 +6,7 @@ from typing import Any
 
 from agentguard.sandbox.server import Incoming, Reply, route
 from agentguard.sandbox.stripe.customers import Customers, test_card
-from agentguard.sandbox.stripe.forms import Data, check, refusal
+from agentguard.sandbox.stripe.forms import Data, check, invalid, refusal
 from agentguard.sandbox.stripe.kinds import KINDS
 
 OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -52,7 +52,6 @@ class Payments(Customers):
             return self.declined({"charge": made["id"]})
         made = self.make("charges", given, source=details, captured=captured)
         made["amount_captured"] = made["amount"] if captured else 0
-        self.tell("charge.succeeded", made)
         return self.answer(made, call)
 
     def declined(self, more: Data) -> Reply:
@@ -62,7 +61,7 @@ class Payments(Customers):
 
     def _positive(self, amount: int) -> None:
         if amount < 1:
-            raise refusal("This value must be greater than or equal to 1.", "parameter_invalid_integer", "amount")
+            raise invalid("This value must be greater than or equal to 1.", "parameter_invalid_integer", "amount")
 
     @route("POST", "/v1/charges/{id}/capture")
     def capture_charge(self, call: Incoming) -> Reply:

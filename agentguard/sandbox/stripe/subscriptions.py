@@ -24,9 +24,8 @@ class Subscriptions(Invoices):
         if not price["recurring"]:
             raise refusal("The price specified is set to `type=one_time` but this field only accepts recurring prices.")
         quantity = int(given.get("quantity") or 1)
-        made = self.make(
-            "subscription_items", {}, subscription=subscription["id"], price=dict(price), quantity=quantity
-        )
+        about = {"subscription": subscription["id"], "price": dict(price), "quantity": quantity}
+        made = self.make("subscription_items", {"metadata": given.get("metadata")}, **about)
         subscription["items"]["data"].append(made)
         return made
 
@@ -102,6 +101,16 @@ class Subscriptions(Invoices):
             raise refusal("A subscription must have at least one active plan.")
         subscription["items"]["data"].remove(item)
         self.all("subscription_items").pop(item["id"], None)
+
+    @route("GET", "/v1/subscriptions")
+    def list_subscriptions(self, call: Incoming) -> Reply:
+        """Canceled ones are listed only where they are asked for."""
+        found = list(self.all("subscriptions").values())
+        if "status" not in call.query:
+            found = [thing for thing in found if thing["status"] != "canceled"]
+        if call.query.get("status") == "all":
+            del call.query["status"]
+        return self.page(call, found, call.path, KINDS["subscriptions"].filters)
 
     @route("DELETE", "/v1/subscriptions/{id}")
     def cancel_subscription(self, call: Incoming) -> Reply:

@@ -17,6 +17,7 @@ from agentguard.calls import Answer, Call, Effect, Forward, Handler, Json, NoUnd
 from agentguard.connector import Account, Connector, FinderFunction, HandlerFunction, bind
 from agentguard.operations import Operation
 from agentguard_connectors.stripe.codec import PLACES, StripeCodec
+from agentguard_connectors.stripe.marks import marked
 from agentguard_connectors.stripe.seams import StripeClientSeam, StripeModuleSeam
 
 READING_POSTS = ("/v1/invoices/create_preview",)
@@ -77,8 +78,9 @@ class StripeConnector(Connector):
         register = super().finds(operation, authoritative=authoritative)
 
         def register_placed(finder: FinderFunction) -> FinderFunction:
-            def placed(call: Call, since: str, key: str | None = None) -> Generator[Read, Any, Json]:
-                return (yield from _in_place(finder(**bind(finder, call, since=since, key=key)), call))
+            def placed(call: Call, since: str, key: str | None, snapshots: Json) -> Generator[Read, Any, Json]:
+                special = {"since": since, "key": key, "snapshots": snapshots}
+                return (yield from _in_place(finder(**bind(finder, call, **special)), call))
 
             register(placed)
             return finder
@@ -87,14 +89,17 @@ class StripeConnector(Connector):
 
 
 def _in_place(steps: Generator[Any, Any, Any], call: Call) -> Generator[Any, Any, Any]:
-    """Pass *steps* on, each with the account of *call*."""
+    """Pass *steps* on, each with the account of *call*, and a call that is let go with its mark."""
     places = {name: call.arguments[name] for name in PLACES if name in call.arguments}
-    if not places:
+    metadata = marked(call.operation, call.arguments)
+    if not places and metadata is None:
         return (yield from steps)
     try:
         step = next(steps)
         while True:
             try:
+                if isinstance(step, Forward) and metadata is not None:
+                    step = step.changing(**step.arguments, metadata=metadata)
                 reply = yield _placed(step, places)
             except Exception as error:  # noqa: BLE001 - what goes wrong is the handler's to see
                 step = steps.throw(error)

@@ -7,19 +7,17 @@ without it would look for the object in the wrong place.
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import parse_qsl, urlencode
 
 from agentguard.calls import Answer, Certainty, Json
 from agentguard.operations import Operation, OperationTable
 from agentguard.wire.codec import Decoded, RestCodec
 from agentguard.wire.http import Outgoing, Request, Response
 from agentguard_connectors.stripe.forms import flatten, nest
+from agentguard_connectors.stripe.marks import OUR_KEYS
 
 PLACES = {"$account": "Stripe-Account", "$context": "Stripe-Context"}
 """Arguments that say where a call belongs, and the headers that carry them."""
-
-
-OUR_KEYS = "agentguard-"
-"""What the guard's own idempotency keys begin with: those it repeats only for calls of the same session."""
 
 SURVIVES = {"payment_intents.create": "payment_intent", "setup_intents.create": "setup_intent"}
 """Creations that leave an object behind when the card is declined; the error holds it."""
@@ -43,6 +41,17 @@ class StripeCodec(RestCodec):
     def form(self, pairs: list[tuple[str, str]]) -> dict[str, Json]:
         """Nest a form the way Stripe reads it."""
         return nest(pairs)
+
+    def rewrite(self, request: Request, operation: Operation, arguments: dict[str, Json]) -> Request:
+        """Write changed arguments into a form; what the caller wrote of the others stays as it is, byte for byte."""
+        if not _is_form(request):
+            return super().rewrite(request, operation, arguments)
+        wanted = flatten(arguments)
+        given = parse_qsl((request.body or b"").decode(), keep_blank_values=True)
+        kept = [pair for pair in given if pair in wanted or pair[0].partition("[")[0] not in arguments]
+        added = urlencode([pair for pair in wanted if pair not in kept]).encode()
+        body = (request.body or b"") if kept == given else urlencode(kept).encode()
+        return replace(request, body=b"&".join(filter(None, (body, added))))
 
     def encode(self, operation: Operation, arguments: dict[str, Json]) -> Outgoing:
         """Prepare a request of ours; nothing that is None is sent, as Stripe clears a field with an empty string."""
@@ -94,6 +103,11 @@ class StripeCodec(RestCodec):
 def _of_an_earlier_request(response: Response) -> bool:
     key = response.headers.get("idempotency-key", "")
     return response.headers.get("idempotent-replayed") == "true" and bool(key) and not key.startswith(OUR_KEYS)
+
+
+def _is_form(request: Request) -> bool:
+    """Whether the body is a form; a request without a body is one as well, as all of v1 is."""
+    return request.content_type in ("", "application/x-www-form-urlencoded")
 
 
 def _bracketed(name: str, value: Json) -> bool:

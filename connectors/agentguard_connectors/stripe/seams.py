@@ -18,6 +18,7 @@ import copy
 import functools
 import io
 import socket
+import ssl
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -25,6 +26,7 @@ from agentguard.errors import UnknownClient, UsageError
 from agentguard.wire.http import Headers, Outgoing, Request, Response
 from agentguard.wire.seam import Gate, Seam
 from agentguard_connectors.stripe.forms import flatten
+from agentguard_connectors.stripe.marks import with_mark
 
 SESSION_KEYED = ("/v2/billing/meter_event_stream",)
 """Paths whose calls carry a short-lived token in place of the account's key."""
@@ -74,7 +76,7 @@ class StripeClientSeam(Seam):
         )
 
     def never_left(self, error: BaseException) -> bool:
-        """Whether no connection came about: the name did not resolve, or the connection was refused."""
+        """Whether no connection came about: no such name, no route, refused, timed out meanwhile, or no TLS."""
         return any(_is_no_connection(cause) for cause in _causes(error))
 
 
@@ -285,8 +287,11 @@ def neutral(method: str, url: str, headers: Any, post_data: Any, key: str) -> Re
 
 
 def arguments(method: str, request: Request, post_data: Any) -> tuple[str, str, dict[str, str], Any]:
-    """What the SDK's HTTP client is called with for *request*; the body goes as the SDK made it."""
-    return method, request.url, dict(request.headers), post_data
+    """What the SDK's HTTP client is called with for *request*; the body goes as the SDK made it, but for a mark."""
+    sent = with_mark(request)
+    given = post_data.encode() if isinstance(post_data, str) else post_data
+    changed = isinstance(post_data, str | None) and sent.body and sent.body != given
+    return method, sent.url, dict(sent.headers), sent.body.decode() if changed and sent.body else post_data
 
 
 def answered(native_answer: Any) -> Response:
@@ -363,11 +368,33 @@ def _causes(error: BaseException) -> list[BaseException]:
         current = waiting.pop()
         if isinstance(current, BaseException) and current not in found:
             found.append(current)
-            waiting += [current.__cause__, getattr(current, "reason", None), *current.args]
+            inner = [getattr(current, name, None) for name in ("reason", "original_error")]
+            waiting += [current.__cause__, *inner, *current.args]
     return found
+
+
+NO_CONNECTION = {
+    "urllib3": {"ConnectTimeoutError", "NewConnectionError"},
+    "httpx": {"ConnectError", "ConnectTimeout"},
+}
+"""Exceptions that these libraries raise only while a connection is being made."""
 
 
 def _is_no_connection(error: BaseException) -> bool:
     if isinstance(error, socket.gaierror | ConnectionRefusedError):
         return True
-    return type(error).__module__.startswith("urllib3.") and type(error).__name__ == "NameResolutionError"
+    if isinstance(error, ssl.SSLError) and _in_handshake(error):
+        return True
+    return any(
+        kind.__name__ in NO_CONNECTION.get(kind.__module__.partition(".")[0], ()) for kind in type(error).__mro__
+    )
+
+
+def _in_handshake(error: BaseException) -> bool:
+    """Whether *error* was raised while TLS was being agreed on: nothing of a request goes before that."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_name == "do_handshake":
+            return True
+        traceback = traceback.tb_next
+    return False
