@@ -177,8 +177,7 @@ def _session(name: str) -> Session:
 
 def _work(session: Session, call: Call) -> Work:
     operation = actions.table.by_name[call.operation]
-    named = once.get()
-    return Work(session, border, operation, call, method=call.operation, once=named.next() if named else None)
+    return Work(session, border, operation, call, method=call.operation, block=once.get())
 
 
 def _sent(name: str, result: Any) -> Sent:

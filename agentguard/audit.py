@@ -23,7 +23,7 @@ from agentguard.ledger.chain import Link, breaks
 from agentguard.ledger.columns import loads
 from agentguard.ledger.database import Database
 from agentguard.ledger.reading import rows
-from agentguard.ledger.rows import CallRow, SessionState
+from agentguard.ledger.rows import ApprovalRow, CallRow, SessionState
 from agentguard.ledger.sqlite import SqliteLedger
 from agentguard.ledger.statements import put_event, what_came, what_was_asked
 
@@ -97,6 +97,20 @@ def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]
             yield f"what came of call {call.seq} of session {call.session} is not what was put on record"
     for session, seq in asked:
         yield f"call {seq} of session {session} was put on record and is gone"
+    yield from _approvals_against_events(database, links)
+
+
+def _approvals_against_events(database: Database, links: list[Link]) -> Iterator[str]:
+    """Say which decisions of people are on no record but their own."""
+    decided = {}
+    for link in links:
+        if link.kind in ("approval approved", "approval denied") and link.salt is not None:
+            data = loads(link.data)
+            decided[data.get("approval")] = (data.get("digest"), data.get("by"))
+    purged = {link.session for link in links if link.kind == "purged"}
+    for row in rows(database, ApprovalRow, "WHERE state <> 'pending'"):
+        if row.session not in purged and decided.get(row.id) != (row.digest, row.decided_by):
+            yield f"the approval {row.id} is {row.state}, and nobody is on record as having decided it"
 
 
 def _came(database: Database, call: CallRow) -> str:
@@ -148,7 +162,10 @@ def anchors_of(path: Path) -> dict[int, str]:
         found = [json.loads(line) for line in text.splitlines() if line.strip()]
         return {int(anchor["event"]): str(anchor["hash"]) for anchor in found}
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} holds something that is no anchor ({error}). Nothing was verified.") from error
+        raise UsageError(
+            f"{path} holds something that is no anchor ({error}). Nothing was verified. Name what `agentguard audit "
+            "anchor` has written."
+        ) from error
 
 
 def _git(folder: Path, otherwise: str, *arguments: str) -> str:

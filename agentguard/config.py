@@ -277,7 +277,9 @@ def _find() -> Path | None:
     named = os.environ.get("AGENTGUARD_CONFIG")
     if named:
         if not Path(named).is_file():
-            raise ConfigError(f"AGENTGUARD_CONFIG names {named}, and there is no such file. Nothing was started.")
+            raise ConfigError(
+                f"AGENTGUARD_CONFIG names {named}, and there is no such file. Nothing was started. Correct it."
+            )
         return Path(named).absolute()
     here = Path.cwd()
     return next((folder / NAME for folder in (here, *here.parents) if (folder / NAME).is_file()), None)

@@ -44,7 +44,10 @@ def decide(
     terms = terms or Terms()
     request = ledger.people.approval(name)
     if standing(request) != ApprovalState.PENDING.value:
-        raise ApprovalInvalid(f"the request {name} is {standing(request)} already. Nothing was decided.")
+        raise ApprovalInvalid(
+            f"the request {name} is {standing(request)} already. Nothing was decided. `agentguard approvals` lists "
+            "what waits."
+        )
     private = None
     if key is not None:
         from agentguard.keys import load_key, public_of

@@ -55,6 +55,7 @@ def guard(work: Work) -> Flow[Any]:
     context, ledger = work.context, work.context.ledger
     recorded = yield from context.on_record(work)
     if recorded is not None:
+        work.answered()
         return work.border.hold(recorded) if recorded.state is CallState.HELD else work.border.replay(recorded)
 
     steps = handler_of(work)
@@ -72,6 +73,7 @@ def guard(work: Work) -> Flow[Any]:
     work.undoable = ruling.undoable
     if ruling.verdict is Verdict.HOLD:
         held = yield Commit("hold", lambda: context.hold(row, {**work.call.arguments, **work.changed}, work.border))
+        work.answered()
         return work.border.hold(held)
 
     keyed = work.connector.idempotency_header is not None
@@ -95,6 +97,7 @@ def guard(work: Work) -> Flow[Any]:
         raise
 
     if sent.answer.certainty is Certainty.HAPPENED:
+        work.answered()
         try:
             yield from finish(work, steps, sent.answer)
         finally:

@@ -150,8 +150,8 @@ class Guard:
         """Recognise the operation that *request* asks for."""
         return self.connector.codec.decode(self.connector.table, request, self.bases)
 
-    def work(self, decoded: Decoded, request: Request) -> Work:
-        """The work that *request* makes for the engine."""
+    def work(self, decoded: Decoded, request: Request, ahead: int = 0) -> Work:
+        """The work that *request* makes for the engine; so many calls of the same request are *ahead* of it."""
         header = self.connector.idempotency_header
         return Work(
             self.session,
@@ -160,7 +160,8 @@ class Guard:
             Call(decoded.operation.name, decoded.arguments),
             method=method_name(self.seam.packages),
             key=request.headers.get(header.lower()) if header else None,
-            once=named.next() if (named := once.get()) else None,
+            block=once.get(),
+            ahead=ahead,
         )
 
     # The border
@@ -252,7 +253,7 @@ class _Passage:
     def flow(self) -> Flow[list[Response]]:
         """Take each of the calls through its life, with one send for all."""
         requests = self.parts or [self.request]
-        works = [self.gate.work(call, requests[n]) for n, call in self.calls.items()]
+        works = [self.gate.work(call, requests[n], at) for at, (n, call) in enumerate(self.calls.items())]
         return together([guard(work) for work in works])
 
     def outgoing(self, step: SendTogether) -> Request:

@@ -60,7 +60,10 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{path} is no private key that can be read ({error}). Nothing was signed.") from error
+        raise UsageError(
+            f"{path} is no private key that can be read ({error}). Nothing was signed. Name the file that `agentguard "
+            "keys new` has made."
+        ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError(f"{path} is not an Ed25519 key. Nothing was signed. Make one with `agentguard keys new`.")
     return key

@@ -30,15 +30,15 @@ HAPPENED_OR_MAY_HAVE = frozenset({CallState.INTENT, CallState.COMMITTED, CallSta
 
 @dataclass
 class Once:
-    """A block in which calls have a name; those in it are counted."""
+    """A block in which calls have a name; those that have come to an answer are counted, so that a repeat is known."""
 
     name: str
-    calls: int = 0
+    done: int = 0
 
-    def next(self) -> str:
-        """The name of the next call."""
-        self.calls += 1
-        return self.name if self.calls == 1 else f"{self.name}#{self.calls}"
+    def named(self, ahead: int = 0) -> str:
+        """The name of the next call, or of the one that is so many *ahead* in the same request."""
+        number = self.done + ahead + 1
+        return self.name if number == 1 else f"{self.name}#{number}"
 
 
 once: ContextVar[Once | None] = ContextVar("agentguard_once", default=None)

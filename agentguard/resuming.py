@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from agentguard.doubt import settle
 from agentguard.errors import InDoubt, KeyReused, UsageError
 from agentguard.flow import Commit, Flow
 from agentguard.ledger.rows import CallRow
+from agentguard.ledger.statements import KEYS_LAST
 from agentguard.replay import HAPPENED_OR_MAY_HAVE
 from agentguard.unwinding import Brake, Pace, work_for
 
@@ -100,6 +102,8 @@ def _settled(session: Session, work: Work, known: CallRow) -> Flow[CallRow | Non
         return None
     if verdict.state is CallState.COMMITTED:
         return session.ledger.call(session.id, known.seq)
+    if known.key and work.connector.idempotency_header and time.time() - known.created_at < KEYS_LAST:
+        return None  # it goes out again under its key, by which the service knows whether it is the same one
     if session.memory is not None and work.once is None:
         session.memory.put_back(known)
     raise InDoubt(

@@ -303,12 +303,14 @@ class Session:
     def settle(self) -> list[CallRow]:
         """Find out about the calls in doubt, by evidence; return those of which nothing is known. Takes nothing back.
 
-        For a session that this process owns.
+        For a session that this process owns; raises SessionLost otherwise.
         """
+        self.check_owner()
         return self.drive(lambda: settle_doubts(self, Brake(Pace())), "session.asettle()")
 
     async def asettle(self) -> list[CallRow]:
         """The same for asynchronous programs."""
+        self.check_owner()
         return await arun(settle_doubts(self, Brake(Pace())))
 
     def drive(self, flow: Callable[[], Flow[T]], instead: str) -> T:

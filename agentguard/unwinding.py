@@ -137,8 +137,8 @@ def check_whole(session: Session) -> None:
     """Raise UsageError where the payloads of *session* were purged, and with them every way back."""
     if session.ledger.session(session.id).purged_at is not None:
         raise UsageError(
-            f"session {session.id} was purged: what it sent is not on record any more. Nothing was taken back, and nothing "
-            "can be from here."
+            f"session {session.id} was purged: what it sent is not on record any more. Nothing was taken back, and "
+            "nothing can be from here."
         )
 
 

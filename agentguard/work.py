@@ -20,6 +20,7 @@ from agentguard.redaction import Redactor
 
 if TYPE_CHECKING:
     from agentguard.gatekeeping import Gatekeeper
+    from agentguard.replay import Once
 
 
 class Context(Protocol):
@@ -75,8 +76,20 @@ class Work:
     """Whether the policy lets it be taken back."""
     mark: str | None = None
     """What the handler writes into the request, to know the effect by."""
-    once: str | None = None
-    """The program's own name for the call."""
+    block: Once | None = None
+    """The block with a name in which the program makes the call."""
+    ahead: int = 0
+    """How many calls of the same request come before it."""
+
+    @cached_property
+    def once(self) -> str | None:
+        """The program's own name for the call."""
+        return self.block.named(self.ahead) if self.block else None
+
+    def answered(self) -> None:
+        """Count the call in its block: it has come to an answer that stands."""
+        if self.block:
+            self.block.done += 1
 
     @cached_property
     def redacted(self) -> dict[str, Json]:

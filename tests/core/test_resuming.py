@@ -119,6 +119,20 @@ def test_a_named_call_is_made_once_in_any_process(box: Box, client: httpx.Client
     assert len(box.requests("POST")) == 2
 
 
+def test_a_retry_inside_the_block_is_the_same_call(box: Box, client: httpx.Client, ledger: Path) -> None:
+    session = resumed(ledger)
+    guarded: Any = agentguard.wrap(client, session, notes)
+    box.fault("drop_after")
+    with session.once("bill"):
+        with pytest.raises(httpx.HTTPError):
+            guarded.post("notes", json={"title": "bill"})
+        assert guarded.post("notes", json={"title": "bill"}).json()["id"] == 1
+        assert guarded.post("notes", json={"title": "mail"}).json()["id"] == 2
+    with session.once("bill"):
+        assert [guarded.post("notes", json={"title": t}).json()["id"] for t in ("bill", "mail")] == [1, 2]
+    assert len(box.requests("POST")) == 2
+
+
 def test_a_named_call_of_a_refused_request_may_be_made_again(box: Box, client: httpx.Client, ledger: Path) -> None:
     session = resumed(ledger)
     guarded: Any = agentguard.wrap(client, session, notes)

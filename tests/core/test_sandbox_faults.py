@@ -416,7 +416,9 @@ def test_a_process_may_be_named_by_the_fault(box: Box, client: httpx.Client) -> 
     assert len(box.effects()) == 1
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid(), 2**22 + 1])
+@pytest.mark.parametrize(
+    "pid", [1, os.getpid(), os.getppid(), 2**22 + 1], ids=["init", "itself", "its parent", "nobody"]
+)
 def test_no_process_is_killed_that_is_not_of_the_same_test(box: Box, client: httpx.Client, pid: int) -> None:
     with pytest.raises(ValueError, match=f"process {pid} is none of those that were started"):
         box.fault("kill_after", pid=pid)
