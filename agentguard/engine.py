@@ -71,14 +71,14 @@ def guard(work: Work) -> Flow[Any]:
         yield from refuse(work, row, stopped)
         raise
     work.undoable = ruling.undoable
-    if ruling.verdict is Verdict.HOLD:
-        held = yield Commit("hold", lambda: context.hold(row, {**work.call.arguments, **work.changed}, work.border))
-        work.answered()
-        return work.border.hold(held)
-
-    keyed = work.connector.idempotency_header is not None
     permit = Permit(exact_digest(work, row, ruling) if row.approval else "", ruling.charges)
+    keyed = work.connector.idempotency_header is not None
     try:
+        if ruling.verdict is Verdict.HOLD:
+            whole = {**work.call.arguments, **work.changed}
+            row = yield Commit("hold", lambda: context.hold(row, whole, work.border, permit))
+            work.answered()
+            return work.border.hold(row)
         row = yield Commit("intent", lambda: context.intend(row, rows_of(work), keyed, work.border, permit))
     except (Frozen, LimitReached, ApprovalInvalid) as stopped:
         yield from refuse(work, row, stopped)

@@ -422,11 +422,11 @@ class Session:
         self.clients.sent_through(row.seq, border)
         return row
 
-    def hold(self, call: CallRow, arguments: dict[str, Json], border: Border) -> CallRow:
+    def hold(self, call: CallRow, arguments: dict[str, Json], border: Border, permit: Permit) -> CallRow:
         """Put a call on record that is sent when the session completes, with its arguments whole."""
         call.arguments = self.redactor.clean(arguments)
         check_can_be_held(call, call.arguments)
-        row = self.ledger.hold(call)
+        row = self.ledger.hold(call, permit)
         self.clients.sent_through(row.seq, border)
         return row
 

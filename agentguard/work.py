@@ -38,7 +38,7 @@ class Context(Protocol):
     def token(self) -> int:
         """By which this process may write for the session."""
 
-    def hold(self, call: CallRow, arguments: dict[str, Json], border: Border) -> CallRow:
+    def hold(self, call: CallRow, arguments: dict[str, Json], border: Border, permit: Permit) -> CallRow:
         """Put a call with *arguments* on record that is sent when the session completes."""
 
     def check_owner(self) -> None:

@@ -60,7 +60,7 @@ class Ledger(Protocol):
         where somebody has stopped it, and LimitReached or ApprovalInvalid where *permit* does not do.
         """
 
-    def hold(self, call: CallRow) -> CallRow:
+    def hold(self, call: CallRow, permit: Permit = NO_PERMIT) -> CallRow:
         """Put a call on record that is sent when the session completes. Raises as `intend` does."""
 
     def let_go(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:

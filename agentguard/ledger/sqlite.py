@@ -197,11 +197,12 @@ class SqliteLedger:
 
         return self.database.write("intent", job, durable=True)
 
-    def hold(self, call: CallRow) -> CallRow:
+    def hold(self, call: CallRow, permit: Permit = NO_PERMIT) -> CallRow:
         """Put a call on record that is sent when the session completes. Raises as `intend` does."""
 
         def job(db: apsw.Connection) -> CallRow:
             row = msgspec.structs.replace(call, seq=self._check_open(db, call), state=CallState.HELD)
+            take(db, row, permit.charges)
             insert(db, row)
             sealed = {"operation": row.operation, "reason": row.reason, "row": what_was_asked(row)}
             put_event(db, row.session, "held", sealed, row.seq)

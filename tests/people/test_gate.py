@@ -93,6 +93,19 @@ def test_a_crash_before_completion_sends_nothing_and_a_resumed_session_does_once
     assert len(agent.box.requests("POST")) == 1
 
 
+def test_what_is_held_counts_for_limits_until_it_is_dropped(agent: Agent) -> None:
+    limit = Limit(name="notes", operations=NOTES, per="1d", count=1, then=Verdict.REFUSE)
+    session = agent.session(policy=policy(HOLD, limit))
+    guarded = agent.wrapped(session)
+    guarded.post("notes", json={"title": "one"})
+    with pytest.raises(agentguard.Blocked, match="Nothing was sent"):
+        guarded.post("notes", json={"title": "two"})
+    session.rollback()
+    with agent.session(policy=policy(HOLD, limit)) as again:
+        agent.wrapped(again).post("notes", json={"title": "three"})
+    assert [r["body"]["title"] for r in agent.box.requests("POST")] == ["three"]
+
+
 def test_a_held_call_that_cannot_be_sent_is_told(agent: Agent) -> None:
     session = agent.session(policy=policy(HOLD))
     guarded = agent.wrapped(session)
