@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +37,10 @@ class Box:
         self._call("seed", state)
 
     def fault(self, mode: str, verb: str = "POST", path: str = ".*", times: int = 1, **details: Any) -> None:
-        """Make the next *times* matching requests go wrong; the modes are in `agentguard.sandbox.server.FAULTS`."""
+        """Make the next *times* matching requests go wrong; modes and details are in `agentguard.sandbox.faults`.
+
+        Raises ValueError where the stand-in cannot do that.
+        """
         self._call("faults", {"mode": mode, "verb": verb, "path": path, "times": times, **details})
 
     def requests(self, *verbs: str) -> list[dict[str, Any]]:
@@ -47,11 +52,24 @@ class Box:
         made: list[dict[str, Any]] = self._call("log")["effects"]
         return made
 
+    def settle(self, seconds: float = 10.0) -> Box:
+        """Wait until every request that was made late has landed. Raises TimeoutError after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while under_way := self._call("log")["waiting"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{under_way} requests to {self.name} have not landed within {seconds} seconds")
+            time.sleep(0.005)
+        return self
+
     def _call(self, action: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/_sandbox/{action}", data, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.load(response)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                raise ValueError(json.load(refused)["message"]) from None
 
 
 @contextmanager

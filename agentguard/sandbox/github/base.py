@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agentguard.sandbox.github import shapes
-from agentguard.sandbox.server import Incoming, Refuse, Service
+from agentguard.sandbox.server import Incoming, Refuse, Reply, Service
 
 Data = dict[str, Any]
 DOCS = "https://docs.github.com/rest"
@@ -26,6 +26,13 @@ class Base(Service):
     def before(self, call: Incoming) -> None:
         if not call.headers.get("authorization"):
             raise Refuse(401, {"message": "Requires authentication", "documentation_url": DOCS, "status": "401"})
+
+    def too_many(self, seconds: int) -> Reply:
+        """A secondary limit: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api."""
+        said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        where = f"{DOCS}/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits"
+        body = {"message": said, "documentation_url": where, "status": "403"}
+        return Reply(403, body, {"retry-after": str(seconds)})
 
     # Who and what
 

@@ -41,6 +41,32 @@ class Base(Service):
     def not_found(self, call: Incoming) -> Reply:
         return Reply(404, b"<html><body>Error 404 Not Found</body></html>", {"content-type": "text/html"})
 
+    def too_many(self, seconds: int) -> Reply:
+        """https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines."""
+        policy = {
+            "errorType": "RATE_LIMIT",
+            "policyName": "TEN_SECONDLY_ROLLING",
+            "groupName": "publicapi:private-apps",
+        }
+        said = "You have reached your ten_secondly_rolling limit."
+        body = {"status": "error", "message": said, "correlationId": CORRELATION, **policy}
+        left = {"x-hubspot-ratelimit-max": "100", "x-hubspot-ratelimit-remaining": "0"}
+        return Reply(429, body, {"x-hubspot-ratelimit-interval-milliseconds": "10000", **left})
+
+    def part_of(self, call: Incoming, first: int) -> Reply:
+        """The others are errors of a 207, named by their trace ids, or else by their ids."""
+        inputs = listed(call.body)
+        call.body = {**call.body, "inputs": inputs[:first]}
+        reply = self.handle(call)
+        if reply.status >= 300 or not inputs[first:]:
+            return reply
+        errors = []
+        for item in inputs[first:]:
+            name = "objectWriteTraceId" if "objectWriteTraceId" in item else "ids"
+            context = {name: [str(item[name.removesuffix("s")])]} if item.get(name.removesuffix("s")) else {}
+            errors.append(member_error("INTERNAL_ERROR", "There was a problem with the request.", **context))
+        return batch((reply.body or {}).get("results", []), errors)
+
     def visible(self) -> dict[str, Any]:
         shown = {name: hidden(part) for name, part in self.state.items() if name not in ("next", "search_lag")}
         # What is defined again under its name is the same, whenever that was.

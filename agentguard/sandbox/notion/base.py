@@ -98,6 +98,11 @@ class Base(Service):
             told = f"Notion-Version header should be one of {', '.join(VERSIONS)}, instead was `{version}`."
             raise error(400, "missing_version", told)
 
+    def too_many(self, seconds: int) -> Reply:
+        """https://developers.notion.com/reference/request-limits."""
+        refused = error(429, "rate_limited", "You have been rate limited. Please try again in a few minutes.")
+        return Reply(429, refused.reply.body, {"retry-after": str(seconds)})
+
     def body(self, call: Incoming, *allowed: str, required: tuple[str, ...] = ()) -> Data:
         """The body, if it holds nothing but *allowed* fields and all *required* ones."""
         if call.raw and call.body is None:

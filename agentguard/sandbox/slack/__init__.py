@@ -34,6 +34,10 @@ class Slack(Service):
     def not_found(self, call: Incoming) -> Reply:
         return Reply(404, {"ok": False, "error": "not_found"})
 
+    def too_many(self, seconds: int) -> Reply:
+        """https://docs.slack.dev/apis/web-api/rate-limits."""
+        return Reply(429, {"ok": False, "error": "ratelimited"}, {"retry-after": str(seconds)})
+
     def caller(self, call: Incoming, given: dict[str, Any]) -> str:
         """The user that the token belongs to."""
         token = given.pop("token", None) or call.headers.get("authorization", "").removeprefix("Bearer ").strip()
