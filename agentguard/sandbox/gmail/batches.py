@@ -17,6 +17,17 @@ ANSWERS = "batch_of_answers"
 class Batches(Service):
     """Several calls in one request, each with its own success."""
 
+    first: int | None = None
+    """How many calls of the batch that is being answered are done, where it is not all."""
+
+    def part_of(self, call: Incoming, first: int) -> Reply:
+        """The other calls are answered as when there are too many at once."""
+        self.first = first
+        try:
+            return self.handle(call)
+        finally:
+            self.first = None
+
     @route("POST", "/batch")
     def batch_of_all(self, call: Incoming) -> Reply:
         return self.batch(call)
@@ -30,12 +41,13 @@ class Batches(Service):
         parts = re.split(mark, call.raw)[1:-1]
         if len(parts) > MOST:
             raise problem(400, f"The batch request exceeds the limit of {MOST} calls", "badRequest")
-        answers = b"".join(self.answer(part, call) for part in parts)
+        done = len(parts) if self.first is None else self.first
+        answers = b"".join(self.answer(part, call, at < done) for at, part in enumerate(parts))
         body = answers + f"--{ANSWERS}--\r\n".encode()
         return Reply(200, body, {"content-type": f"multipart/mixed; boundary={ANSWERS}"})
 
-    def answer(self, part: bytes, whole: Incoming) -> bytes:
-        """Take one part and answer it."""
+    def answer(self, part: bytes, whole: Incoming, does: bool) -> bytes:
+        """Take one part, or turn it away, and answer it."""
         head, _, content = part.partition(b"\n\n") if b"\r\n\r\n" not in part else part.partition(b"\r\n\r\n")
         name = " ".join(str(BytesHeaderParser().parsebytes(head)["Content-ID"] or "").split())
         line, _, rest = content.lstrip(b"\r\n").partition(b"\n")
@@ -47,7 +59,7 @@ class Batches(Service):
         call = Incoming(
             verb, split.path, dict(parse_qsl(split.query)), headers, decode(body, headers), body, target=target
         )
-        reply = self.handle(call)
+        reply = self.handle(call) if does else self.too_many(1)
         said = json.dumps(reply.body).encode() if reply.body is not None else b""
         content_id = f"Content-ID: {name.replace('<', '<response-', 1)}\r\n" if name else ""
         return (
