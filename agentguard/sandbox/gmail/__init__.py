@@ -58,6 +58,11 @@ class Gmail(Drafts, Threads, Labels, Settings, Messages, Batches):
                 call.target, call.body = f"{call.path}?{call.raw.decode()}", None
         return super().handle(call)
 
+    def too_many(self, seconds: int) -> Reply:
+        """https://developers.google.com/workspace/gmail/api/guides/handle-errors."""
+        said = "Too many concurrent requests for user."
+        return problem(429, said, "rateLimitExceeded", "RESOURCE_EXHAUSTED").reply
+
     def not_found(self, call: Incoming) -> Reply:
         return problem(404, "Requested entity was not found.", "notFound", "NOT_FOUND").reply
 
