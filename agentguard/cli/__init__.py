@@ -73,9 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
         code = program.main(arguments, prog_name="agentguard", standalone_mode=False)
     except click.UsageError as error:
         asked = error.ctx.command_path if error.ctx else "agentguard"
-        return _complain(f"{error.format_message()} Nothing was done. See `{asked} --help`.")
+        return _complain(f"{_sentence(error)} Nothing was done. See `{asked} --help`.")
     except click.ClickException as error:
-        return _complain(f"{error.format_message()} Nothing was done.")
+        return _complain(f"{_sentence(error)} Nothing was done.")
     except RollbackStopped as stopped:
         return _complain(str(stopped).splitlines()[0], 1)
     except (click.Abort, KeyboardInterrupt):
@@ -108,6 +108,12 @@ def _log_in_lines() -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(OneLine())
         log.addHandler(handler)
+
+
+def _sentence(error: click.ClickException) -> str:
+    """What click says, as a sentence: some of its messages end in a full stop, or a question, and some do not."""
+    told = error.format_message()
+    return told if told.endswith((".", "?")) else f"{told}."
 
 
 def _complain(message: str, code: int = 2) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import getpass
 import json
+import sys
 from pathlib import Path
 
 import click
 
 from agentguard import audit as auditing
 from agentguard.cli.common import (
+    agreed,
     console,
+    example,
     find_session,
     json_option,
     ledger_option,
@@ -28,7 +31,7 @@ def audit() -> None:
     """Verify, anchor and export the record of what happened."""
 
 
-@audit.command()
+@audit.command(epilog=example("agentguard audit verify --anchors anchors.jsonl"))
 @click.option("--anchors", type=existing_path, help="A file of anchors, or a git repository with them as tags.")
 @ledger_option
 @json_option
@@ -51,7 +54,7 @@ def verify(anchors: Path | None, ledger: str | None, as_json: bool) -> int:
     return 0 if found.ok else 1
 
 
-@audit.command()
+@audit.command(epilog=example("agentguard audit anchor --file anchors.jsonl"))
 @click.option("--file", type=existing_path, help="Append it to this file.")
 @click.option("--git", type=existing_path, help="Make it a tag of this git repository.")
 @ledger_option
@@ -76,7 +79,7 @@ def anchor(file: Path | None, git: Path | None, ledger: str | None, as_json: boo
         click.echo(json.dumps(made))
 
 
-@audit.command()
+@audit.command(epilog=example("agentguard audit export --output events.jsonl"))
 @click.option("--session", help="Only of this session.")
 @click.option("--output", type=existing_path, help="The file to write; otherwise it is printed.")
 @ledger_option
@@ -96,10 +99,10 @@ def export(session: str | None, output: Path | None, ledger: str | None, as_json
         with output.open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
     except OSError as error:
-        raise UsageError(f"{output} cannot be written ({error}). Nothing was exported.") from error
+        raise UsageError(f"{output} cannot be written ({error}). Nothing was exported. Name another file.") from error
 
 
-@click.command()
+@click.command(epilog=example("agentguard purge --older-than 90d --yes"))
 @click.option("--session", help="This session.")
 @click.option("--older-than", metavar="DURATION", help='Every ended session older than this ("90d").')
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -108,7 +111,7 @@ def export(session: str | None, output: Path | None, ledger: str | None, as_json
 def purge(session: str | None, older_than: str | None, yes: bool, ledger: str | None, as_json: bool) -> int:
     """Take the payloads of ended sessions away; the chain still verifies.
 
-    A purged session cannot be rolled back any more.
+    A purged session cannot be rolled back any more. Exits with 1 when it was asked about, and the answer was no.
     """
     if (session is None) == (older_than is None):
         raise UsageError("name one --session, or an age with --older-than. Nothing was purged.")
@@ -119,9 +122,12 @@ def purge(session: str | None, older_than: str | None, yes: bool, ledger: str | 
         from agentguard.config import duration
 
         names = auditing.expired(store, duration("--older-than", str(older_than)))
-    if names and not yes and not click.confirm(f"Purge {len(names)} sessions? They cannot be rolled back then."):
-        click.echo("Nothing was purged.")
-        return 1
+    if names and not yes:
+        if as_json or not sys.stdin.isatty():
+            raise UsageError("what is purged is gone, and there is nobody to ask. Nothing was purged. Add --yes.")
+        if not agreed(f"Purge {len(names)} sessions? They cannot be rolled back then."):
+            click.echo("Nothing was purged.")
+            return 1
     counts = {name: auditing.purge(store, name, getpass.getuser()) for name in names}
     if as_json:
         print_json({"purged": counts})

@@ -25,6 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 STATES = {
     CallState.REFUSED: "stopped, never sent",
+    CallState.HELD: "held, sent when the session completes",
     CallState.INTENT: "perhaps sent, no result on record",
     CallState.COMMITTED: "happened",
     CallState.NOT_APPLIED: "did not happen",
@@ -54,12 +55,19 @@ def json_option(command: F) -> F:
     )
 
 
+def example(line: str) -> str:
+    """The end of a command's help: an example, which a test runs as it stands there. It is not wrapped."""
+    return f"\b\nExample:\n  {line}"
+
+
 def existing_ledger(explicit: str | None) -> Ledger | None:
     """Open the ledger; None where there is none yet at the usual place. Makes no new one."""
     location = str(ledger_location(explicit))
     path = location.removeprefix("sqlite:///")
     if "://" in path or Path(path).is_file():
         return open_ledger(location)
+    if Path(path).is_dir():
+        raise UsageError(f"{path} is a folder, and a ledger is a file. Nothing was done. Name a file in it.")
     if explicit:
         raise UsageError(f"there is no ledger at {location}. Nothing was done. Check the path.")
     return None
@@ -94,12 +102,23 @@ def find_session(explicit: str | None, wanted: str) -> tuple[Ledger, SessionRow]
         if len(found) == 1:
             return ledger, found[0]
         if not found:
-            raise
+            raise NoSuchSession(
+                f"there is no session {wanted!r} in {ledger_location(explicit)}. Nothing was done. `agentguard "
+                "sessions` lists them."
+            ) from None
     shown = ", ".join(row.id for row in found[:3])
     raise UsageError(
         f"{len(found)} sessions begin with {wanted!r} ({shown}{', ...' if len(found) > 3 else ''}). "
         "Nothing was done. Give more of the name."
     )
+
+
+def agreed(question: str) -> bool:
+    """Ask on the terminal; Ctrl-C and the end of the input are no yes."""
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        return False
 
 
 def console() -> Console:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from agentguard.calls import Effect, Json
-from agentguard.cli.common import console, json_option, print_json
+from agentguard.cli.common import console, example, json_option, print_json
 from agentguard.connector import Connector
 from agentguard.registry import connector, connector_names
 
@@ -26,7 +26,7 @@ SDK, undoes it, and compares the service before and after. What cannot be taken
 back here, and what no table knows, asks a person first, or is of little risk."""
 
 
-@click.command()
+@click.command(epilog=example("agentguard connectors"))
 @json_option
 def connectors(as_json: bool) -> None:
     """List services and what can be taken back."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agentguard.calls import Json, Outcome
-from agentguard.cli.common import console, json_option, print_json, print_report, safe
+from agentguard.cli.common import console, example, json_option, print_json, print_report, safe
 from agentguard.cli.comparing import Difference, differences
 from agentguard.cli.demo_agent import SDKS, SERVICES, plain_clients, set_up, steps
 from agentguard.cli.show import call_json
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from agentguard.session import Session
 
 
-@click.command()
+@click.command(epilog=example("agentguard demo"))
 @click.option("--ledger", metavar="PATH", help="Keep the record of the demo in this ledger.")
 @json_option
 def demo(ledger: str | None, as_json: bool) -> int:

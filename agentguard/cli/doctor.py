@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from agentguard.cli.common import console, json_option, ledger_option, print_json, safe
+from agentguard.cli.common import console, example, json_option, ledger_option, print_json, safe
 from agentguard.doctor import Grade, examine
 
 STYLES = {Grade.FINE: "green", Grade.WARNING: "yellow", Grade.WRONG: "bold red"}
 
 
-@click.command()
+@click.command(epilog=example("agentguard doctor"))
 @ledger_option
 @json_option
 def doctor(ledger: str | None, as_json: bool) -> int:

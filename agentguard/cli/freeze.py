@@ -6,7 +6,7 @@ import getpass
 
 import click
 
-from agentguard.cli.common import find_session, json_option, ledger_option, print_json, required_ledger
+from agentguard.cli.common import example, find_session, json_option, ledger_option, print_json, required_ledger
 from agentguard.errors import UsageError
 from agentguard.ledger import Ledger
 from agentguard.ledger.people import EVERYTHING
@@ -14,7 +14,7 @@ from agentguard.ledger.people import EVERYTHING
 all_option = click.option("--all", "every", is_flag=True, help="All sessions, also those that begin later.")
 
 
-@click.command()
+@click.command(epilog=example('agentguard freeze last --why "it writes to the wrong list"'))
 @click.argument("session", required=False)
 @all_option
 @click.option("--why", default="", help="Why; goes on record, and is told to the agent.")
@@ -33,7 +33,7 @@ def freeze(session: str | None, every: bool, why: str, ledger: str | None, as_js
         click.echo(f"{_named(scope)} frozen. `agentguard thaw {'--all' if scope == EVERYTHING else scope}` undoes it.")
 
 
-@click.command()
+@click.command(epilog=example("agentguard thaw last"))
 @click.argument("session", required=False)
 @all_option
 @ledger_option
@@ -54,7 +54,7 @@ def thaw(session: str | None, every: bool, ledger: str | None, as_json: bool) ->
 
 def _scope(session: str | None, every: bool, ledger: str | None) -> tuple[Ledger, str]:
     if every == (session is not None):
-        raise UsageError("name a session, or --all. Nothing was done.")
+        raise UsageError("name a session, or --all. Nothing was done. `agentguard sessions` lists them.")
     if session is None:
         return required_ledger(ledger), EVERYTHING
     store, row = find_session(ledger, session)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from agentguard.cli.common import json_option, print_json
+from agentguard.cli.common import example, json_option, print_json
 from agentguard.config import approval_terms
 from agentguard.errors import UsageError
 from agentguard.keys import load_key, new_key, public_of
@@ -24,7 +24,7 @@ def keys() -> None:
     """Make and show the keys with which people sign their decisions."""
 
 
-@keys.command()
+@keys.command(epilog=example("agentguard keys new ashu --file ashu.pem"))
 @click.argument("name")
 @click.option("--file", type=click.Path(path_type=Path), help="Where the private key goes.")
 @json_option
@@ -39,7 +39,7 @@ def new(name: str, file: Path | None, as_json: bool) -> None:
     _tell(name, path, new_key(path), as_json)
 
 
-@keys.command()
+@keys.command(epilog=example("agentguard keys show ashu.pem"))
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def show(file: Path, as_json: bool) -> None:
@@ -47,7 +47,7 @@ def show(file: Path, as_json: bool) -> None:
     _tell(file.stem, file, public_of(load_key(file)), as_json)
 
 
-@keys.command("list")
+@keys.command("list", epilog=example("agentguard keys list"))
 @json_option
 def list_keys(as_json: bool) -> None:
     """List the keys that may approve here."""

@@ -6,7 +6,17 @@ import sys
 
 import click
 
-from agentguard.cli.common import console, find_session, json_option, ledger_option, print_json, print_report, safe
+from agentguard.cli.common import (
+    agreed,
+    console,
+    example,
+    find_session,
+    json_option,
+    ledger_option,
+    print_json,
+    print_report,
+    safe,
+)
 from agentguard.cli.rollback import clients_for, left_to_take_back
 from agentguard.errors import UsageError
 from agentguard.opening import load
@@ -16,7 +26,7 @@ from agentguard.report import Report
 STYLES = {"-": "red", "~": "yellow", "+": "green", ">": "yellow", "=": "dim", "!": "bold red", "?": "bold red"}
 
 
-@click.command()
+@click.command(epilog=example("agentguard plan last"))
 @click.argument("session")
 @click.option("--to", metavar="SAVEPOINT", help="Only what came after this savepoint.")
 @ledger_option
@@ -54,7 +64,7 @@ def _show(planned: Planned) -> None:
         out.print(safe(f"      {planned.undo} is of {planned.risk} risk: it asks first", "dim"))
 
 
-@click.command()
+@click.command(epilog=example("agentguard undo last/2 --yes"))
 @click.argument("call")
 @click.option("--force", is_flag=True, help="Although newer calls hang on it, or somebody changed it since.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -76,7 +86,7 @@ def undo(call: str, force: bool, yes: bool, ledger: str | None, as_json: bool) -
     if not yes:
         if as_json or not sys.stdin.isatty():
             raise UsageError("an undo changes the service, and there is nobody to ask. Nothing was sent. Add --yes.")
-        if not click.confirm(f"Take back call {known.seq}, {known.operation} {known.target}?"):
+        if not agreed(f"Take back call {known.seq}, {known.operation} {known.target}?"):
             click.echo("Nothing was taken back.")
             return 1
     result = load(row.id, clients=clients_for([known]), ledger=store).undo(known.seq, force=force, agreed=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentguard.cli.common import console, json_option, print_json, safe
+from agentguard.cli.common import console, example, json_option, print_json, safe
 
 if TYPE_CHECKING:
     from agentguard.policy import Decision, Policy, Subject
@@ -82,10 +82,11 @@ def _show(file: Path | None, as_json: bool) -> None:
 
 # Attached by hand: a command that stands in a module under its own name counts as one of `agentguard` itself.
 _FILE = click.Argument(["file"], required=False, type=click.Path(path_type=Path))
-for _name, _function, _options in (
+for _name, _function, _example, _options in (
     (
         "check",
         _check,
+        "agentguard policy check --call github.repos.delete --agent cleaner",
         [
             click.Option(
                 ["--call", "operation"], metavar="OPERATION", help="An operation, or a tool that a policy knows."
@@ -97,11 +98,12 @@ for _name, _function, _options in (
             click.Option(["--environment"], default="", help="The environment, such as production."),
         ],
     ),
-    ("show", _show, []),
+    ("show", _show, "agentguard policy show", []),
 ):
-    policy.add_command(
-        json_option(click.Command(_name, callback=_function, params=[_FILE, *_options], help=_function.__doc__))
+    _made = click.Command(
+        _name, callback=_function, params=[_FILE, *_options], help=_function.__doc__, epilog=example(_example)
     )
+    policy.add_command(json_option(_made))
 
 
 def _load(file: Path | None) -> Policy:
@@ -128,9 +130,11 @@ def _subject(operation: str, given: str, **known: str) -> Subject:
     try:
         arguments: Any = json.loads(given)
     except ValueError as error:
-        raise UsageError(f"--args is no JSON: {error}. Nothing was asked.") from error
+        raise UsageError(
+            f'--args is no JSON: {error}. Nothing was asked. Give an object: \'{{"owner": "acme"}}\'.'
+        ) from error
     if not isinstance(arguments, dict):
-        raise UsageError(f"--args is a JSON object, not {type(arguments).__name__}. Nothing was asked.")
+        raise UsageError(f"--args is a JSON object, not {type(arguments).__name__}. Nothing was asked. Give one.")
     alias = aliases().get(operation)
     name = alias.operations[0] if alias else operation
     service = connector(name.partition(".")[0])

@@ -7,7 +7,16 @@ import json
 
 import click
 
-from agentguard.cli.common import console, existing_ledger, find_session, json_option, ledger_option, print_json, safe
+from agentguard.cli.common import (
+    console,
+    example,
+    existing_ledger,
+    find_session,
+    json_option,
+    ledger_option,
+    print_json,
+    safe,
+)
 from agentguard.cli.rollback import clients_for
 from agentguard.config import ledger_location
 from agentguard.errors import UsageError
@@ -16,7 +25,7 @@ from agentguard.queue import queue as items_of
 from agentguard.queue import resolve as resolve_item
 
 
-@click.command()
+@click.command(epilog=example("agentguard queue"))
 @click.option("--closed", is_flag=True, help="Also what was closed with a note.")
 @ledger_option
 @json_option
@@ -63,7 +72,7 @@ def _brief(value: object) -> str:
     return text if len(text) <= 300 else f"{text[:280]}… ({len(text)} characters)"
 
 
-@click.command()
+@click.command(epilog=example('agentguard resolve invoices/1 --not-applied --note "their log has no such note"'))
 @click.argument("item")
 @click.option("--applied", "action", flag_value="applied", help="It has happened; or, of an undo: it is done.")
 @click.option("--not-applied", "action", flag_value="not_applied", help="It certainly has not happened.")
@@ -81,7 +90,8 @@ def resolve(item: str, action: str | None, note: str, by: str, ledger: str | Non
     """
     session, _, rest = item.rpartition("/")
     if not session:
-        raise UsageError(f"{item!r} is no item: its name is of the form SESSION/CALL or SESSION/CALL.UNDO.")
+        form = "its name is of the form SESSION/CALL or SESSION/CALL.UNDO"
+        raise UsageError(f"{item!r} is no item: {form}. Nothing was done. `agentguard queue` lists them.")
     store, row = find_session(ledger, session)
     name = f"{row.id}/{rest}"
     if action is None:

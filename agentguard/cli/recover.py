@@ -6,13 +6,22 @@ import time
 
 import click
 
-from agentguard.cli.common import console, existing_ledger, json_option, ledger_option, print_json, print_report, safe
+from agentguard.cli.common import (
+    console,
+    example,
+    existing_ledger,
+    json_option,
+    ledger_option,
+    print_json,
+    print_report,
+    safe,
+)
 from agentguard.config import ledger_location
 from agentguard.recovery import Recovered
 from agentguard.recovery import recover as recover_sessions
 
 
-@click.command()
+@click.command(epilog=example("agentguard recover"))
 @click.option("--watch", is_flag=True, help="Go on looking until it is interrupted.")
 @click.option("--every", default=5.0, show_default=True, type=click.FloatRange(0.1), help="Seconds between two looks.")
 @click.option("--concurrency", default=1, show_default=True, type=click.IntRange(1), help="Undos at a time.")

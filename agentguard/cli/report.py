@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from agentguard.cli.common import find_session, json_option, ledger_option
+from agentguard.cli.common import example, find_session, json_option, ledger_option
 from agentguard.config import ledger_location
 from agentguard.correction import correction
 from agentguard.errors import AgentguardError
@@ -12,7 +12,7 @@ from agentguard.ledger.rows import CallRow
 from agentguard.registry import connector
 
 
-@click.command()
+@click.command(epilog=example("agentguard report last --format markdown"))
 @click.argument("session")
 @click.option(
     "--format",

@@ -10,7 +10,9 @@ import click
 from agentguard.calls import CallState, Effect
 from agentguard.cli.common import (
     STATES,
+    agreed,
     console,
+    example,
     find_session,
     json_option,
     ledger_option,
@@ -24,7 +26,7 @@ from agentguard.ledger import Ledger
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState
 
 
-@click.command()
+@click.command(epilog=example('agentguard rollback last --to "half way" --yes'))
 @click.argument("session")
 @click.option("--to", metavar="SAVEPOINT", help="Only what came after this savepoint.")
 @click.option("--plan", metavar="DIGEST", help="Do exactly what `agentguard plan` has shown, or nothing.")
@@ -122,7 +124,4 @@ def _agreed(row: SessionRow, calls: list[CallRow]) -> bool:
     if row.state is SessionState.OPEN:
         out.print(Text("This session has not ended. If its program still runs, stop it first.", style="bold yellow"))
     count = "this call" if len(calls) == 1 else f"these {len(calls)} calls"
-    try:
-        return click.confirm(f"Take {count} back, newest first?")
-    except click.Abort:  # Ctrl-C or the end of the input is no yes
-        return False
+    return agreed(f"Take {count} back, newest first?")

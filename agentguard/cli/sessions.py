@@ -7,6 +7,7 @@ import click
 from agentguard.calls import Json
 from agentguard.cli.common import (
     console,
+    example,
     existing_ledger,
     iso,
     json_option,
@@ -20,7 +21,7 @@ from agentguard.config import ledger_location
 from agentguard.ledger.rows import SessionRow
 
 
-@click.command()
+@click.command(epilog=example("agentguard sessions --limit 5"))
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="How many.")
 @ledger_option
 @json_option

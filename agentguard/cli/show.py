@@ -11,6 +11,7 @@ from agentguard.cli.common import (
     STATES,
     STYLES,
     console,
+    example,
     find_session,
     iso,
     json_option,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
 
-@click.command()
+@click.command(epilog=example("agentguard show last"))
 @click.argument("session")
 @ledger_option
 @json_option

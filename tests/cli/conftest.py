@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.boxes import Box
+from tests.cli.world import World, close_clients, copied, prepare
+from tests.core.conftest import _notes_process as _notes_process
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -92,9 +97,50 @@ def agent_dies(run: Run) -> Callable[..., None]:
     return agent_dies
 
 
-def one_line(stderr: str, *parts: Sequence[str]) -> None:
+def one_line(stderr: str, *parts: str) -> None:
     """Check an error: one line that names the program, without a traceback."""
     assert stderr.startswith("agentguard: ")
     assert stderr.count("\n") == 1, stderr
     for part in parts:
         assert part in stderr
+
+
+@pytest.fixture(scope="session")
+def prepared(
+    _notes_process: Box, boxes: dict[str, Box], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
+    """The folder in which sessions have come to every kind of end, and what is in the notes service."""
+    folder = tmp_path_factory.mktemp("prepared")
+    return folder, prepare(folder, _notes_process.reset(), boxes["github"].reset())
+
+
+@pytest.fixture
+def world(
+    prepared: tuple[Path, dict[str, Any]], _notes_process: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A copy of that folder, which is the working directory, and the service as it was left."""
+    folder, state = prepared
+    _notes_process.reset().seed(**state)
+    made = copied(folder, tmp_path / "world", _notes_process, monkeypatch)
+    for name in [name for name in os.environ if name.startswith(("AGENTGUARD", "GITHUB_"))]:
+        if name != "AGENTGUARD_SEND_DEADLINE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NOTES_URL", _notes_process.url)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(made.folder)
+    yield made
+    close_clients()
+
+
+@pytest.fixture
+def run_here(world: World) -> Run:
+    """Run a program in the folder of *world*, as a process of its own."""
+    root = str(Path(__file__).parents[2])
+
+    def run_here(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        own = os.environ | {"PYTHONPATH": root, **environment}
+        return subprocess.run(
+            [sys.executable, *command], env=own, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+
+    return run_here

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run, one_line
+from tests.cli.world import World
 
 HOSTILE = "Write \x1b[31mred\x1b]0;title\x07 [bold]notes[/bold]\r\n\u202e over"
 
@@ -173,6 +174,26 @@ def test_on_a_terminal_a_person_is_asked(
     assert "Take these 2 calls back, newest first? [y/N]" in asked.stdout
     assert "If its program still runs, stop it first." in asked.stdout
     assert notes(folder) == left
+
+
+@pytest.mark.parametrize("command", [["purge", "--session", "done"], ["undo", "monday/1"], ["rollback", "monday"]])
+@pytest.mark.parametrize("answer", [b"n\n", b"\x04"], ids=["no", "the end of the input"])
+def test_a_no_on_the_terminal_exits_with_1_and_changes_nothing(
+    world: World, run_here: Run, command: list[str], answer: bytes
+) -> None:
+    program = (
+        "import os, pty, subprocess, sys\n"
+        "ours, theirs = pty.openpty()\n"
+        f"os.write(ours, {answer!r})\n"
+        f"sys.exit(subprocess.run([sys.executable, '-m', 'agentguard', *{command!r}], stdin=theirs).returncode)\n"
+    )
+    writes = world.writes()
+    asked = run_here("-c", program)
+    assert asked.returncode == 1, asked.stderr
+    assert "[y/N]" in asked.stdout
+    assert "Nothing was" in asked.stdout
+    assert world.writes() == writes
+    assert world.store.session("done").intent == "Write down what was said"
 
 
 def test_the_shapes_of_json_are_those_of_the_documentation(agentguard: Run, agent_dies: Callable[..., None]) -> None:

@@ -1,0 +1,163 @@
+"""Every command: the example in its help, its exit codes and its JSON, as docs/cli.md says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sqlite3
+from collections.abc import Callable, Iterator
+
+import click
+import pytest
+
+from agentguard.cli import COMMANDS, main
+from tests.cli.conftest import one_line
+from tests.cli.world import PLACEHOLDER, World
+
+Told = tuple[int, str, str]
+Prepare = Callable[[World], object]
+
+
+def leaves(name: str, command: click.Command) -> Iterator[str]:
+    """The commands that do something, by what is typed."""
+    if isinstance(command, click.Group):
+        for inner, found in command.commands.items():
+            yield from leaves(f"{name} {inner}", found)
+    else:
+        yield name
+
+
+NAMES = sorted(leaf for name, lazy in COMMANDS.items() for leaf in leaves(name, lazy.load()))
+
+
+def run(world: World, capsys: pytest.CaptureFixture[str], line: str) -> Told:
+    """Run what stands behind `agentguard`."""
+    code = main(shlex.split(line.replace(PLACEHOLDER, world.request)))
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def example_of(capsys: pytest.CaptureFixture[str], name: str) -> str:
+    """The example in the help of a command."""
+    assert main([*name.split(), "--help"]) == 0
+    found = re.search(r"^  Example:\n    agentguard (.+)$", capsys.readouterr().out, re.MULTILINE)
+    assert found is not None, f"agentguard {name} --help has no example"
+    return found[1]
+
+
+def nothing(world: World) -> None:
+    """The folder will do as it is."""
+
+
+def anchored(world: World) -> None:
+    assert main(["audit", "anchor", "--file", "anchors.jsonl"]) == 0
+
+
+def written_anew(world: World) -> None:
+    anchored(world)
+    with sqlite3.connect(world.folder / "ledger.db") as db:
+        db.execute("UPDATE call SET target = 'another' WHERE session = 'done'")
+    db.close()
+
+
+def keyed(world: World) -> None:
+    assert main(["keys", "new", "ashu", "--file", "ashu.pem"]) == 0
+
+
+def frozen(world: World) -> None:
+    assert main(["freeze", "last"]) == 0
+
+
+def recovered(world: World) -> None:
+    assert main(["recover"]) == 1
+
+
+def empty(world: World) -> None:
+    """A folder without a ledger."""
+    (world.folder / "agentguard.toml").write_text('ledger = "none-yet.db"\n')
+
+
+EXAMPLES: dict[str, tuple[Prepare, int]] = {
+    "approvals": (nothing, 1),
+    "audit verify": (anchored, 0),
+    "doctor": (nothing, 1),
+    "keys show": (keyed, 0),
+    "policy check": (nothing, 1),
+    "queue": (nothing, 1),
+    "recover": (nothing, 1),
+    "thaw": (frozen, 0),
+}
+"""What has to be there for an example, and its exit code, where that is not 0."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_in_the_help_does_what_it_says(world: World, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    line = example_of(capsys, name)
+    assert line.startswith(name)
+    prepare, expected = EXAMPLES.get(name, (nothing, 0))
+    prepare(world)
+    capsys.readouterr()
+    code, out, err = run(world, capsys, line)
+    assert (code, err) == (expected, "")
+    assert out or "--output" in line
+
+
+WAYS: dict[str, dict[int, tuple[Prepare, str]]] = {
+    "approvals": {0: (empty, "approvals"), 1: (nothing, "approvals --all")},
+    "approve": {0: (nothing, f"approve {PLACEHOLDER}")},
+    "audit anchor": {0: (nothing, "audit anchor")},
+    "audit export": {0: (nothing, "audit export --session done")},
+    "audit verify": {0: (anchored, "audit verify --anchors anchors.jsonl"), 1: (written_anew, "audit verify")},
+    "connectors": {0: (nothing, "connectors")},
+    "demo": {0: (nothing, "demo")},
+    "deny": {0: (nothing, f"deny {PLACEHOLDER}")},
+    "doctor": {0: (empty, "doctor"), 1: (nothing, "doctor")},
+    "freeze": {0: (nothing, "freeze --all")},
+    "keys list": {0: (nothing, "keys list")},
+    "keys new": {0: (nothing, "keys new ashu --file new.pem")},
+    "keys show": {0: (keyed, "keys show ashu.pem")},
+    "plan": {0: (nothing, "plan monday"), 1: (nothing, "plan colleagues")},
+    "policy check": {
+        0: (nothing, "policy check --call github.issues.create"),
+        1: (nothing, "policy check --call github.repos.delete"),
+    },
+    "policy show": {0: (nothing, "policy show")},
+    "purge": {0: (nothing, "purge --session done --yes")},
+    "queue": {0: (empty, "queue"), 1: (nothing, "queue")},
+    "recover": {0: (recovered, "recover"), 1: (nothing, "recover")},
+    "report": {0: (nothing, "report colleagues")},
+    "resolve": {0: (nothing, "resolve invoices/1 --applied"), 1: (nothing, "resolve colleagues/1.1 --retry")},
+    "rollback": {0: (nothing, "rollback monday --yes"), 1: (nothing, "rollback colleagues --yes")},
+    "sessions": {0: (nothing, "sessions")},
+    "show": {0: (nothing, "show monday")},
+    "thaw": {0: (nothing, "thaw outbox"), 1: (nothing, "thaw monday")},
+    "undo": {0: (nothing, "undo monday/1 --yes"), 1: (nothing, "undo colleagues/1 --yes")},
+}
+"""For each command and exit code a way to get there. That of 2 is the same for all: an option that there is not."""
+ELSEWHERE = {"purge": "asked on a terminal", "demo": "tests/cli/test_demo.py"}
+"""Which commands exit with 1 in a way that another test shows."""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [(name, code) for name in NAMES for code in WAYS[name]], ids=lambda value: str(value)
+)
+def test_exit_codes_and_json_are_as_documented(
+    world: World, capsys: pytest.CaptureFixture[str], name: str, expected: int
+) -> None:
+    prepare, line = WAYS[name][expected]
+    assert line.startswith(name)
+    prepare(world)
+    capsys.readouterr()
+    code, out, err = run(world, capsys, f"{line} --json")
+    assert (code, err) == (expected, "")
+    assert [json.loads(text) for text in (out.splitlines() if name == "audit export" else [out])]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_exits_with_2_for_an_option_that_it_has_not(
+    world: World, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    code, out, err = run(world, capsys, f"{name} --bogus")
+    assert (code, out) == (2, "")
+    one_line(err, "No such option", "--bogus", f"Nothing was done. See `agentguard {name} --help`.")
