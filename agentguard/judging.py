@@ -13,7 +13,7 @@ from agentguard.policy.conditions import passing
 from agentguard.policy.deciding import Policy, reached
 from agentguard.policy.model import Compensation, Reading, Subject, Untold, Used
 from agentguard.policy.rules import Limit, decimal_of
-from agentguard.rulings import Ruling, Verdict
+from agentguard.rulings import Ruling
 from agentguard.work import Context, Work
 
 
@@ -35,7 +35,7 @@ def by_policy(policy: Policy, work: Work, row: CallRow) -> Ruling:
     ]
     where = f" ({decision.place})" if decision.place else ""
     return Ruling(
-        verdict=Verdict(decision.verdict.value),
+        verdict=decision.verdict,
         risk=decision.risk,
         rule=decision.rule,
         reason=f"{decision.reason}{where}",
@@ -63,7 +63,7 @@ def undo_by_policy(policy: Policy, context: Context, connector: Connector, row: 
     decision = Policy(policy.rules, currency=policy.currency).decide(policy.assuming(subject))
     where = f" ({decision.place})" if decision.place else ""
     reason = f"{decision.reason}{where}"
-    return Ruling(Verdict(decision.verdict.value), decision.risk, decision.rule, reason, policy=policy.version)
+    return Ruling(decision.verdict, decision.risk, decision.rule, reason, policy=policy.version)
 
 
 def subject_of(work: Work, row: CallRow) -> Subject:
