@@ -188,7 +188,8 @@ def read_from(connector: Connector, call: Call) -> tuple[list[str], list[str]]:
         moved = reading.amount(call) if reading.amount else None
         amounts = [f"{moved[0]} {moved[1].upper()}"] if moved else []
     except Exception as why:  # noqa: BLE001 - likewise
-        amounts = [f"not known: {why}"]
+        given = call.arguments.get("amount")
+        amounts = [f"not known: {why}" if given is None else f"{given} in the unit that the service counts ({why})"]
     return to, amounts
 
 

@@ -2,7 +2,6 @@
 
 with agentguard.session(agent="onboarding", intent="Open the onboarding issue") as session:
     gh = agentguard.wrap(Github(auth=token), session)
-    ...
 session.rollback()
 """
 
@@ -391,10 +390,11 @@ class Session:
             )
 
     @contextmanager
-    def taking_call(self) -> Iterator[None]:
+    def taking_call(self, *, checked: bool = True) -> Iterator[None]:
         """Count a call as under way, so that a rollback waits for it."""
         with self._lock:
-            self.check_takes_calls()
+            if checked:
+                self.check_takes_calls()
             self._in_flight += 1
         try:
             yield
@@ -425,7 +425,7 @@ class Session:
     def hold(self, call: CallRow, arguments: dict[str, Json], border: Border, permit: Permit) -> CallRow:
         """Put a call on record that is sent when the session completes, with its arguments whole."""
         call.arguments = self.redactor.clean(arguments)
-        check_can_be_held(call, call.arguments)
+        check_can_be_held(call, call.arguments, border.connector.table)
         row = self.ledger.hold(call, permit)
         self.clients.sent_through(row.seq, border)
         return row

@@ -92,7 +92,7 @@ def test_a_refund(approver: Approver, stripe_box: Box) -> None:
     assert values(rows, "operation") == ["stripe.refunds.create"]
     assert paid.id in " ".join(values(rows, "sends"))
     (amount,) = values(rows, "amount")
-    assert "500" in amount or amount.startswith("not known")
+    assert "500" in amount
     assert values(rows, "risk") == ["high, irreversible"]
     assert values(rows, "undo") == ["none: this cannot be taken back"]
     assert values(rows, "account")[0].startswith(stripe_box.url)
