@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
 
 import click
 
-from agentguard.calls import CallState, Effect, Json, Outcome
+from agentguard.calls import Json, Outcome
+from agentguard.cli.approvals import request_json
 from agentguard.cli.common import (
-    STATES,
-    STYLES,
     console,
     example,
     find_session,
@@ -19,116 +18,73 @@ from agentguard.cli.common import (
     moment,
     print_json,
     safe,
-    words,
 )
 from agentguard.cli.sessions import session_json
-from agentguard.ledger.rows import CallRow, SessionRow, UndoRow, UndoState
-
-if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-    from rich.tree import Tree
+from agentguard.cli.showing import Story, history, tree
+from agentguard.ledger.rows import CallRow, EventRow, UndoRow
 
 
 @click.command(epilog=example("agentguard show last"))
 @click.argument("session")
+@click.option("--events", "raw", is_flag=True, help="List the events as they are on record.")
 @ledger_option
 @json_option
-def show(session: str, ledger: str | None, as_json: bool) -> None:
+def show(session: str, raw: bool, ledger: str | None, as_json: bool) -> None:
     """Show what a session did, and what came of it.
 
-    SESSION is its name, the beginning of it, or "last".
+    SESSION is its name, the beginning of it, or "last". Calls, savepoints, decisions of people, changes of the owner
+    and rollbacks are in the order in which they happened.
     """
     store, row = find_session(ledger, session)
-    calls, undos = store.calls(row.id), store.undos(row.id)
-    savepoints = {event.data["name"]: event.data["seq"] for event in store.events(row.id) if event.kind == "savepoint"}
-    if as_json:
-        print_json(
-            {
-                "session": session_json(row, len(calls)),
-                "savepoints": [{"name": name, "after": seq} for name, seq in savepoints.items()],
-                "calls": [call_json(call, [u for u in undos if u.seq == call.seq]) for call in calls],
-            }
-        )
-        return
-    tree = _header(row)
-    for call in (None, *calls):
-        if call is not None:
-            tree.add(_branch(call, [undo for undo in undos if undo.seq == call.seq]))
-        for name, after in savepoints.items():
-            if after == (call.seq if call else 0):
-                tree.add(safe(f"savepoint {name}", "bold cyan"))
-    if not calls:
-        tree.add("no calls")
-    console().print(tree)
-
-
-def _header(row: SessionRow) -> Tree:
-    from rich.console import Group
-    from rich.text import Text
-    from rich.tree import Tree
-
-    ended = f" to {moment(row.ended_at, date=False)}" if row.ended_at else ""
-    facts = {
-        "agent": safe(row.agent),
-        "intent": safe(row.intent),
-        "time": Text(f"{moment(row.started_at)}{ended} UTC"),
-        "cause": safe(row.cause or ""),
-    }
-    title = Text.assemble(safe(row.id, "bold"), "  ", (words(row.state).upper(), "bold"))
-    return Tree(Group(title, _facts(facts)))
-
-
-def _branch(call: CallRow, undos: list[UndoRow]) -> Group:
-    from rich.console import Group
-    from rich.padding import Padding
-    from rich.text import Text
-
-    well = call.state in (CallState.COMMITTED, CallState.NOT_APPLIED, CallState.REFUSED)
-    sure = "" if call.confidence is None else f" ({call.confidence:.0%} sure)"
-    title = Text.assemble(
-        (f"{call.seq}  {moment(call.created_at, date=False)}  ", "dim"),
-        safe(call.operation, "bold"),
-        "  ",
-        safe(call.target),
+    story = Story(
+        row,
+        store.calls(row.id),
+        store.undos(row.id),
+        store.events(row.id),
+        store.people.approvals(session=row.id),
+        store.people.freezes(),
     )
-    facts = {
-        "state": Text(STATES[call.state], style="" if well else "bold red"),
-        "why": safe(call.reason or "").append(sure if call.reason else ""),
-        "error": safe(call.error or ""),
-    }
-    if call.state is CallState.COMMITTED and not undos:
-        facts["undo"] = Text(
-            "none: it cannot be taken back" if call.effect is Effect.IRREVERSIBLE else "none on record"
-        )
-    rows = [_facts(facts), *(_facts({"undo": _way_back(undo)}) for undo in undos)]
-    return Group(title, *(Padding(row, (0, 0, 0, 3), expand=False) for row in rows))
+    if as_json:
+        print_json(story_json(story) | ({"events": [event_json(event) for event in story.events]} if raw else {}))
+    elif raw:
+        for event in story.events:
+            _show_event(event)
+    else:
+        console().print(tree(story))
 
 
-def _facts(facts: dict[str, Text]) -> Table:
-    """Names and values side by side; what is empty is left out."""
-    from rich.table import Table
+def _show_event(event: EventRow) -> None:
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=6)
-    for name, value in facts.items():
-        if value.plain:
-            table.add_row(Text(name, style="dim"), value)
-    return table
+    about = ".".join(str(number) for number in (event.seq, event.n) if number is not None)
+    line = Text.assemble((f"{event.id:>6}  {moment(event.at)}  ", "dim"), f"{about:<6}", safe(event.kind, "bold"))
+    if event.data:
+        line.append("  ").append_text(safe(json.dumps(event.data, ensure_ascii=False, default=str)))
+    console().print(line, overflow="fold")
 
 
-def _way_back(undo: UndoRow) -> Text:
-    line = safe(undo.name).append("  ")
-    if undo.outcome is not None:
-        outcome = words(undo.outcome.value)
-        line.append(outcome if undo.outcome.ok else outcome.upper(), STYLES[undo.outcome])
-        note = undo.detail
-    else:
-        line.append("begun, and no result on record" if undo.state is UndoState.SENDING else "ready")
-        note = f"would leave: {undo.remains}" if undo.remains else ""
-    return line.append("\n").append_text(safe(note, "dim")) if note else line
+def story_json(story: Story) -> dict[str, Json]:
+    """A session as JSON, with its calls and what happened around them."""
+    savepoints = [event.data for event in story.events if event.kind == "savepoint" and event.data]
+    return {
+        "session": session_json(story.session, len(story.calls)),
+        "savepoints": [{"name": data["name"], "after": data["seq"]} for data in savepoints],
+        "calls": [call_json(call, [undo for undo in story.undos if undo.seq == call.seq]) for call in story.calls],
+        "approvals": [request_json(row) for row in story.approvals],
+        "history": [{**entry, "at": iso(entry["at"])} for entry in history(story)],
+    }
+
+
+def event_json(event: EventRow) -> dict[str, Json]:
+    """One event as JSON."""
+    return {
+        "id": event.id,
+        "call": event.seq,
+        "undo": event.n,
+        "kind": event.kind,
+        "at": iso(event.at),
+        "data": event.data,
+    }
 
 
 def call_json(call: CallRow, undos: list[UndoRow]) -> dict[str, Json]:
@@ -147,6 +103,10 @@ def call_json(call: CallRow, undos: list[UndoRow]) -> dict[str, Json]:
         "confidence": call.confidence,
         "error": call.error,
         "at": iso(call.created_at),
+        "rule": call.rule,
+        "approval": call.approval,
+        "verified": call.verified,
+        "resolution": call.resolution,
         "undos": [
             {
                 "operation": f"{call.connector}.{undo.name}",
@@ -155,6 +115,7 @@ def call_json(call: CallRow, undos: list[UndoRow]) -> dict[str, Json]:
                 "outcome": _value(undo.outcome),
                 "detail": undo.detail,
                 "remains": undo.remains,
+                "resolution": undo.resolution,
             }
             for undo in undos
         ],

@@ -203,12 +203,13 @@ def test_the_shapes_of_json_are_those_of_the_documentation(agentguard: Run, agen
     session = ["id", "agent", "intent", "tenant", "user", "state", "cause", "started_at", "ended_at", "calls"]
     assert list(listed["sessions"][0]) == session
     shown = json.loads(agentguard("show", "last", "--json").stdout)
-    assert set(shown) == {"session", "savepoints", "calls"}
+    assert list(shown) == ["session", "savepoints", "calls", "approvals", "history"]
     assert list(shown["session"]) == session
     call = ["seq", "operation", "method", "target", "account", "arguments", "effect", "risk", "state", "reason"]
-    call += ["confidence", "error", "at", "undos"]
+    call += ["confidence", "error", "at", "rule", "approval", "verified", "resolution", "undos"]
     assert list(shown["calls"][0]) == call
-    assert list(shown["calls"][0]["undos"][0]) == ["operation", "arguments", "state", "outcome", "detail", "remains"]
+    undo = ["operation", "arguments", "state", "outcome", "detail", "remains", "resolution"]
+    assert list(shown["calls"][0]["undos"][0]) == undo
     report = json.loads(agentguard("rollback", "last", "--yes", "--json").stdout)
     assert list(report) == ["session", "ok", "to", "outcomes"]
     assert list(report["outcomes"][0]) == ["seq", "operation", "target", "outcome", "detail"]

@@ -7,6 +7,8 @@ import re
 import shlex
 import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -76,6 +78,57 @@ def recovered(world: World) -> None:
 def empty(world: World) -> None:
     """A folder without a ledger."""
     (world.folder / "agentguard.toml").write_text('ledger = "none-yet.db"\n')
+
+
+def sections() -> dict[str, str]:
+    """What docs/cli.md has about each command."""
+    text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    parts = re.split(r"^###? (.+)\n", text, flags=re.MULTILINE)
+    found = zip(parts[1::2], parts[2::2], strict=True)
+    return {title.removeprefix("agentguard "): part for title, part in found if title.startswith("agentguard ")}
+
+
+def blocks(section: str, language: str) -> list[str]:
+    """The blocks of code in a part of a document."""
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+def codes(section: str) -> set[int]:
+    """The exit codes that a part of the document gives."""
+    found = re.search(r"\*\*Exits with\*\* (.+?)\n\n", section, re.DOTALL)
+    assert found is not None
+    return {int(code) for code in re.findall(r"(?:^|; )(\d):", found[1].replace("\n", " "))}
+
+
+FREE = set("arguments evidence data services keys missing counts resolution purged rules left".split())
+"""Names whose values have a shape of their own in each case."""
+
+
+def fits(documented: Any, given: Any, where: str) -> None:
+    """Check that two values of JSON have the same names at each depth; null may stand for anything."""
+    if isinstance(documented, dict) and isinstance(given, dict):
+        assert list(documented) == list(given), where
+        for name in given:
+            if name not in FREE:
+                fits(documented[name], given[name], f"{where} {name}")
+    elif isinstance(documented, list) and isinstance(given, list):
+        if documented and given:
+            fits(documented[0], given[0], f"{where} []")
+    elif documented is not None and given is not None:
+        assert type(documented) is type(given) or {type(documented), type(given)} <= {int, float}, where
+
+
+def test_the_document_has_all_commands_and_the_examples_of_their_help(capsys: pytest.CaptureFixture[str]) -> None:
+    found = sections()
+    assert sorted(found) == NAMES
+    for name, section in found.items():
+        assert blocks(section, "console") == [f"agentguard {example_of(capsys, name)}\n"]
+
+
+def test_each_exit_code_of_the_document_is_shown_by_a_test() -> None:
+    for name, section in sections().items():
+        shown = {*WAYS[name], 2} | ({1} if name in ELSEWHERE else set())
+        assert codes(section) == shown, name
 
 
 EXAMPLES: dict[str, tuple[Prepare, int]] = {
@@ -151,7 +204,11 @@ def test_exit_codes_and_json_are_as_documented(
     capsys.readouterr()
     code, out, err = run(world, capsys, f"{line} --json")
     assert (code, err) == (expected, "")
-    assert [json.loads(text) for text in (out.splitlines() if name == "audit export" else [out])]
+    given = [json.loads(text) for text in (out.splitlines() if name == "audit export" else [out])]
+    section = sections()[name]
+    assert expected in codes(section)
+    if (name, expected) != ("policy check", 0) or "--call" in line:
+        fits(json.loads(blocks(section, "json")[0]), given[0], name)
 
 
 @pytest.mark.parametrize("name", NAMES)
