@@ -22,6 +22,7 @@ import copy
 import json
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,7 +36,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from agentguard.sandbox.faults import FAULTS, Dropped, Fault, carry_out, fault_of
 from agentguard.sandbox.messages import Incoming, Refuse, Reply, decode
 
-__all__ = ["FAULTS", "Incoming", "Refuse", "Reply", "Service", "decode", "route", "serve"]
+__all__ = ["FAULTS", "Incoming", "Refuse", "Reply", "Service", "decode", "route", "run", "serve"]
 
 Route = Callable[[Any, Incoming], Reply]
 
@@ -223,6 +224,13 @@ def serve(service: Service, port: int = 0) -> ThreadingHTTPServer:
     service.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, name=f"sandbox-{service.name}", daemon=True).start()
     return server
+
+
+def run(service: Service) -> None:
+    """Answer for *service* until the input of this program ends; print its URL first."""
+    serve(service)
+    print(service.url, flush=True)
+    sys.stdin.read()
 
 
 def _handler_for(service: Service) -> type[BaseHTTPRequestHandler]:

@@ -18,12 +18,13 @@ from agentguard.testing.crash.harness import (
     kills,
     kills_of_rollback,
 )
-from agentguard.testing.crash.stage import Scenario, Stage, World, of_the_sandbox, service_of
+from agentguard.testing.crash.stage import Residue, Scenario, Stage, World, of_a_module, of_the_sandbox, service_of
 
 __all__ = [
     "Bench",
     "Fault",
     "Plan",
+    "Residue",
     "Run",
     "Scenario",
     "Stage",
@@ -33,6 +34,7 @@ __all__ = [
     "faults_of_rollback",
     "kills",
     "kills_of_rollback",
+    "of_a_module",
     "of_the_sandbox",
     "service_of",
 ]

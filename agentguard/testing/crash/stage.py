@@ -12,7 +12,10 @@ A module has a `STAGE`; the runner and its worker process find everything by the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -112,7 +115,27 @@ def load_stage(module: str) -> Stage:
 
 
 @contextmanager
-def of_the_sandbox(folder: Path, *names: str) -> Any:
+def of_a_module(folder: Path, name: str, module: str) -> Iterator[Mapping[str, tuple[Box, Path]]]:
+    """Run the stand-in called *name*, for `Stage.stand_ins`: a module that calls `agentguard.sandbox.server.run`."""
+    log = folder / f"{name}.jsonl"
+    log.touch()
+    command = [sys.executable, "-m", module, str(log)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        if not url:
+            raise RuntimeError(f"the stand-in {name} did not start, and nothing was tested: run python -m {module} LOG")
+        try:
+            yield {name: (Box(name, url), log)}
+        finally:
+            process.communicate()
+
+
+@contextmanager
+def of_the_sandbox(folder: Path, *names: str) -> Iterator[Mapping[str, tuple[Box, Path]]]:
     """Run stand-ins of `agentguard.sandbox`, for `Stage.stand_ins`."""
     log = folder / "sandbox.jsonl"
     log.touch()
