@@ -67,7 +67,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def measure(options: argparse.Namespace, folder: Path) -> int:
     """Measure what is asked for, in this process."""
-    began = time.monotonic()
+    began, load = time.monotonic(), round(os.getloadavg()[0], 2)
     peers = None if options.quick or not options.peers.exists() else options.peers.absolute()
     setting = Setting(folder, options.quick, peers)
     if options.breakdown:
@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
     for name in options.only or MEASURES:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         found[name] = MEASURES[name](setting)
-    told = report.results(found, setting)
+    told = report.results(found, setting, load)
     print(report.table(told))
     print(f"\nmeasured in {time.monotonic() - began:.0f} s", file=sys.stderr)
     complete = not options.quick and not options.only

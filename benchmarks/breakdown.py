@@ -42,6 +42,8 @@ class Breakdown:
 
     whole: float = 0.0
     without_syncs: float | None = None
+    processor: float = 0.0
+    """Of this thread, in the processor: what other programs take from the machine does not count."""
     counts: dict[str, float] = field(default_factory=dict)
     """What was done to files, for each call."""
     steps: dict[str, float] = field(default_factory=dict)
@@ -85,7 +87,9 @@ def take_apart(setting: Setting, calls: int) -> Breakdown:
             done = counting.counts().since(before)
             found.counts = {name: getattr(done, name) / calls for name in Counts.__slots__}
             with counting.slower(syncs.LEFT_OUT):
+                began = time.thread_time()
                 found.without_syncs = timed(write, calls) * 1e6
+                found.processor = (time.thread_time() - began) / calls * 1e6
                 found.steps_without_syncs = _steps(calls)
         found.steps = _steps(calls)
         with counting.slower(syncs.LEFT_OUT) if counting else nullcontext():
@@ -140,6 +144,7 @@ def bounds(setting: Setting) -> str:
     return (
         f"{found.whole:.0f} µs: syncs {max(0.0, found.whole - found.without_syncs):.0f} µs, statements "
         f"{found.in_statements:.0f} µs, Python and locks {max(0.0, found.without_syncs - found.in_statements):.0f} µs; "
+        f"{found.processor:.0f} µs of processor time; "
         f"{counts['syncs']:.2f} syncs, {counts['writes']:.0f} writes of {counts['written'] / 1024:.0f} KiB, "
         f"{counts['reads']:.0f} reads"
     )
@@ -149,7 +154,7 @@ def told(found: Breakdown) -> str:
     """The breakdown as text."""
     lines = [f"one guarded write: {found.whole:.0f} µs"]
     if found.without_syncs is not None:
-        lines.append(f"  with no sync done: {found.without_syncs:.0f} µs")
+        lines.append(f"  with no sync done: {found.without_syncs:.0f} µs, {found.processor:.0f} µs of processor time")
         lines.append(f"  statements {found.in_statements:.0f} µs, the rest is Python and locks")
         lines.append("  for each call: " + ", ".join(f"{value:.2f} {name}" for name, value in found.counts.items()))
     lines += ["", f"{'step':68} {'µs':>7} {'no sync':>8}"]

@@ -163,9 +163,17 @@ def timed(call: Callable[[], object], times: int) -> float:
 
 
 def timed_finely(statement: str, names: Mapping[str, Any], times: int) -> float:
-    """Seconds for one *statement* of less than a microsecond, without the loop's own time."""
-    loop = timeit.Timer("pass").timeit(times)
-    return (timeit.Timer(statement, globals=dict(names)).timeit(times) - loop) / times
+    """Seconds for one *statement* of less than a microsecond, without the loop's own time.
+
+    The best of three: what makes one of them longer is not the statement.
+    """
+    loop = min(timeit.Timer("pass").repeat(3, times))
+    return (min(timeit.Timer(statement, globals=dict(names)).repeat(3, times)) - loop) / times
+
+
+def enough(call: Callable[[], object], seconds: float) -> int:
+    """How many calls take about *seconds*, five at least."""
+    return max(5, int(seconds / timed(call, 3)))
 
 
 def percentile(values: Iterable[float], percent: float) -> float:

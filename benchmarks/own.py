@@ -13,7 +13,7 @@ from itertools import cycle
 from pathlib import Path
 
 from benchmarks import guarded
-from benchmarks.workers import answer
+from benchmarks.workers import Meter, Taken, answer
 
 PAGE, PAGES = b"x" * 4096, 256
 
@@ -89,9 +89,11 @@ def main(folder: Path) -> None:
         answer(blocks)
 
 
-def _repeat(call: Callable[[], object], times: int) -> None:
+def _repeat(call: Callable[[], object], times: int) -> Taken:
+    meter = Meter()
     for _ in range(times):
         call()
+    return meter.taken()
 
 
 if __name__ == "__main__":

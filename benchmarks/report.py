@@ -21,12 +21,12 @@ RESULTS, DOCUMENT, CHART = ROOT / "benchmarks/results.json", ROOT / "docs/perfor
 Results = Mapping[str, Any]
 
 
-def results(found: Mapping[str, Found], setting: Setting) -> dict[str, Any]:
-    """Everything that was found, as JSON: `targets`, `measures`, and on what machine."""
+def results(found: Mapping[str, Found], setting: Setting, load: float) -> dict[str, Any]:
+    """Everything that was found, as JSON: `targets`, `measures`, and on what machine, with its *load* before."""
     return {
         "when": datetime.now(UTC).date().isoformat(),
         "quick": setting.quick,
-        "machine": machine(setting.folder),
+        "machine": {**machine(setting.folder), "load": load},
         "targets": [_target(target) for one in found.values() for target in one.targets],
         "measures": [_figure(name, one.title, figure) for name, one in found.items() for figure in one.figures],
     }
@@ -65,7 +65,6 @@ def machine(folder: Path) -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.release()}",
         "file system": _file_system(folder),
         "python": platform.python_version(),
@@ -113,13 +112,24 @@ def table(told: Results) -> str:
         lines.append(f"  {target['name']:62} {number(target['value']):>10} {_limit(target):>10}  {_met(target)}")
         if target["bounded"]:
             lines.append(f"      {target['bounded']}")
-    return "\n".join(lines[1:])
+    return "\n".join([*lines[1:], "", quiet(told)])
 
 
 def by_title(told: Results) -> Iterable[tuple[str, list[dict[str, Any]]]]:
     """The figures, by the title of their measure."""
     titles = dict.fromkeys(figure["title"] for figure in told["measures"])
     return [(title, [figure for figure in told["measures"] if figure["title"] == title]) for title in titles]
+
+
+def quiet(told: Results) -> str:
+    """Whether the machine had nothing else to do, in a sentence."""
+    load, cores = told["machine"]["load"], told["machine"]["cores"]
+    if load <= cores / 4:
+        return f"The load of the machine before was {load}."
+    return (
+        f"The load of the machine before was {load} on {cores} cores: it was not quiet, so that times are too long and "
+        "ratios to a sync too small or too large. Counts of syncs and bytes do not depend on that."
+    )
 
 
 def number(value: float | None) -> str:
@@ -165,7 +175,7 @@ def _targets_table(told: Results) -> str:
     lines += [
         "",
         f"Measured {told['when']} on {on['processor']}, {on['cores']} cores, {on['file system']}, {on['system']}; "
-        f"Python {on['python']}, apsw {on['apsw']}, httpx {on['httpx']}; load {on['load']} at the end.",
+        f"Python {on['python']}, apsw {on['apsw']}, httpx {on['httpx']}. {quiet(told)}",
     ]
     return "\n".join(lines)
 

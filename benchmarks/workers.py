@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,8 +20,10 @@ from typing import Any
 from benchmarks import syncs
 from benchmarks.measuring import ROOT
 
-Block = Callable[[int], object]
-"""Does something so many times."""
+Taken = tuple[float, int]
+"""Seconds, and syncs."""
+Block = Callable[[int], Taken]
+"""Does something so many times, and says what that took. What has to go before and after it does not count."""
 
 
 class Worker:
@@ -52,7 +55,7 @@ class Worker:
         """Wait until it can be asked; returns what it says about itself."""
         return self._answer()
 
-    def ask(self, kind: str, times: int, delay: int) -> tuple[float, int]:
+    def ask(self, kind: str, times: int, delay: int) -> Taken:
         """Have it do *kind* so many times, each sync *delay* nanoseconds slower: seconds and syncs of all of them."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([kind, times, delay]) + "\n")
@@ -71,22 +74,30 @@ class Worker:
         return json.loads(line)
 
 
+class Meter:
+    """What was taken since it was made or set back."""
+
+    def __init__(self) -> None:
+        self._counting = syncs.here()
+        self.set_back()
+
+    def set_back(self) -> None:
+        """Begin anew."""
+        self._synced = self._counting.counts().syncs if self._counting else 0
+        self._start = time.perf_counter()
+
+    def taken(self) -> Taken:
+        """Seconds and syncs since then."""
+        seconds = time.perf_counter() - self._start
+        return seconds, self._counting.counts().syncs - self._synced if self._counting else 0
+
+
 def answer(blocks: Mapping[str, Block], about: object = None) -> None:
     """Be a worker: say that it is ready, then do what is asked for until nothing more is."""
     counting = syncs.here()
     print(json.dumps(about), flush=True)
     for line in sys.stdin:
         kind, times, delay = json.loads(line)
-        if counting is None:
-            print(json.dumps([_seconds(blocks[kind], times), 0]), flush=True)
-            continue
-        before = counting.counts()
-        with counting.slower(delay):
-            seconds = _seconds(blocks[kind], times)
-        print(json.dumps([seconds, counting.counts().since(before).syncs]), flush=True)
-
-
-def _seconds(block: Block, times: int) -> float:
-    start = time.perf_counter()
-    block(times)
-    return time.perf_counter() - start
+        with counting.slower(delay) if counting else nullcontext():
+            taken = blocks[kind](times)
+        print(json.dumps(taken), flush=True)

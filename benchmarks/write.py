@@ -43,7 +43,7 @@ def measure(setting: Setting) -> Found:
     """Measure writes with and without a millisecond more for each sync, and how threads share syncs."""
     found = Found("A guarded write of 1 KB whose effect is nothing, durable before it is sent")
     blocks = Blocks({}, {}, {})
-    for _ in range(setting.choose(7, 1)):
+    for _ in range(setting.choose(5, 1)):
         _repetition(setting, blocks)
     for delay, told in DELAYS.items():
         if setting.syncs is None and delay:
