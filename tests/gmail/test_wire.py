@@ -257,10 +257,10 @@ def test_a_mail_in_doubt_is_found_and_corrected(
     assert b"Correction: please disregard" in sent_mail(box)[1]
 
 
-def test_a_mail_that_no_search_shows_stays_in_doubt(
+def test_a_mail_that_neither_a_search_nor_a_list_shows_stays_in_doubt(
     box: Box, service: Any, guarded: Any, session: agentguard.Session
 ) -> None:
-    box.seed(search_lags=True)
+    box.seed(search_lags="all")
     box.fault("drop_after")
     with session, pytest.raises(ConnectionError):
         messages(guarded).send(userId="me", body={"raw": mail()}).execute()

@@ -2,7 +2,8 @@
 
 One mailbox, `me`. Any bearer token works; one that begins with `expired` is answered with 401, one with `readonly` in
 it may not change anything, and one with `send-only` in it may only send. `keeps_message_id` in the state says whether a
-mail that is sent keeps its Message-ID, and `search_lags` whether searches show nothing (yet); both can be seeded.
+mail that is sent keeps its Message-ID, and `search_lags` whether searches show nothing (yet), with "all" neither do
+lists; both can be seeded.
 """
 
 from __future__ import annotations

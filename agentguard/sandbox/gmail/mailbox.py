@@ -131,7 +131,7 @@ class Mailbox(Service):
     def search(self, call: Incoming) -> list[dict[str, Any]]:
         """The messages that a list asks for, newest first."""
         q = str(call.query.get("q", ""))
-        if q and self.state["search_lags"]:
+        if self.state["search_lags"] and (q or self.state["search_lags"] == "all"):
             return []
         labels = call.query.get("labelIds", [])
         everywhere = call.query.get("includeSpamTrash") == "true" or "in:trash" in q or "in:anywhere" in q

@@ -9,6 +9,7 @@ from agentguard.calls import (
     ABSENT,
     Call,
     Effect,
+    Finder,
     Handler,
     Json,
     NoUndo,
@@ -53,6 +54,26 @@ def _making(
         yield way_back.on(look, left={"email": email}, back=ABSENT).leaving(remains)
     else:
         yield unchanged()
+
+
+def _finding(kind: str, parameter: str) -> Any:
+    """A finder for an address that was to be added. One that was there before, Gmail has refused to add again."""
+
+    def finder(call: Call, userId: str, snapshots: Json) -> Finder:  # noqa: N803 - Gmail's name for it
+        if not snapshots or snapshots[0] is not None:
+            return None
+        email = call.arguments[parameter]
+        return (yield read(f"users.settings.{kind}.get", userId=userId, **{parameter: email}).or_none())
+
+    return finder
+
+
+gmail.finds("users.settings.forwardingAddresses.create", authoritative=True)(
+    _finding("forwardingAddresses", "forwardingEmail")
+)
+gmail.finds("users.settings.sendAs.create", authoritative=True)(_finding("sendAs", "sendAsEmail"))
+# A new delegate is there after up to a minute (https://developers.google.com/workspace/gmail/api/guides/delegate_settings).
+gmail.finds("users.settings.delegates.create")(_finding("delegates", "delegateEmail"))
 
 
 def _added_again(kind: str, user: str, parameter: str, email: str, fields: dict[str, Json], remains: str) -> Undo:

@@ -13,10 +13,12 @@ import logging
 import re
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
+from http import HTTPStatus
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from agentguard.calls import Json
+from agentguard.calls import Answer, Json
 from agentguard.errors import UsageError
 from agentguard.operations import Operation, OperationTable
 from agentguard.wire.codec import Decoded, RestCodec, describe_bytes, merge_arguments
@@ -29,6 +31,9 @@ REMAKES = "$remakes"
 """The argument of an undo that makes something again: what of its answer takes the place of which old id."""
 REMAKES_HEADER = "x-agentguard-remakes"
 """How it gets to the seam; it is never sent."""
+
+A_MOMENT = 1.0
+"""Seconds to wait where Google says that there were too many requests, and not until when."""
 
 ASIDE = frozenset(
     [
@@ -116,13 +121,17 @@ class GmailCodec(RestCodec):
         ]
 
     def join(self, request: Request, parts: list[Request]) -> Request:
-        """Put a batch together again, if any of its parts was changed."""
+        """Put a batch together again, if any of its parts was changed or is left out.
+
+        Where some are left out, which of them are there can be told no more: they are numbered.
+        """
         base = parts[0].url.removesuffix(target(parts[0]))
         old = members(request, base)
         if [part for _name, part in old] == parts:
             return request
+        names = [name for name, _part in old] if len(old) == len(parts) else numbered(len(parts))
         content = []
-        for (name, _old), part in zip(old, parts, strict=True):
+        for name, part in zip(names, parts, strict=True):
             head = Headers({"content-type": "application/http", "content-transfer-encoding": "binary"})
             if name:
                 head["content-id"] = name
@@ -138,6 +147,8 @@ class GmailCodec(RestCodec):
             return [response] * count
         try:
             names = [name for name, _part in members(request, "")]
+            if len(names) != count:
+                names = numbered(count)
             answers = [
                 (head.get("content-id", ""), answer_in(content))
                 for head, content in sections(response.body, boundary_of(response))
@@ -151,6 +162,69 @@ class GmailCodec(RestCodec):
         if len(answers) == count and not any(names):
             return [answer for _name, answer in answers]
         return [by_name.get(name) for name in names]
+
+    def compose(self, request: Request, responses: list[Response]) -> Response:
+        """The answer that Google would give to the batch *request*, with *responses* for its parts."""
+        content = []
+        for (name, _part), response in zip(members(request, ""), responses, strict=True):
+            head = Headers({"content-type": "application/http"})
+            if name:
+                head["content-id"] = name.replace("<", "<response-", 1)
+            # The SDK looks for the end of the headers, so that there has to be one at least.
+            fields = {**response.headers, "content-length": str(len(response.body))}
+            lines = [f"HTTP/1.1 {response.status} {phrase(response.status)}"]
+            lines += [f"{k}: {v}" for k, v in fields.items()]
+            content.append((head, "\r\n".join(lines).encode() + b"\r\n\r\n" + response.body))
+        boundary = f"batch_{uuid.uuid4().hex}"
+        headers = Headers({"content-type": f"multipart/mixed; boundary={boundary}"})
+        return Response(200, headers, multipart(boundary, content))
+
+    def answer(self, operation: Operation, response: Response) -> Answer:
+        """Say what *response* proves, and when Google wants to be asked again.
+
+        Too many requests are answered with 429, or with 403 and a reason; until when, the message may say
+        (https://developers.google.com/workspace/gmail/api/guides/handle-errors). Nothing was done then.
+        """
+        answer = super().answer(operation, response)
+        if answer.retry_after is not None or response.status not in (403, 429):
+            return answer
+        wait = until_told(answer.error or "")
+        if wait is None and response.status == 403 and too_many(answer.value):
+            wait = A_MOMENT
+        return replace(answer, retry_after=wait)
+
+
+def numbered(count: int) -> list[str]:
+    """Content-IDs for the parts of a batch of which some are left out."""
+    return [f"<agentguard-{n}>" for n in range(1, count + 1)]
+
+
+def phrase(status: int) -> str:
+    """The words beside a status in an answer."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def too_many(value: Json) -> bool:
+    """Whether a refusal is one for a rate limit, and not for a day's quota or a missing right."""
+    error = value.get("error") if isinstance(value, dict) else None
+    listed = error.get("errors") if isinstance(error, dict) else None
+    reasons = {item.get("reason") for item in listed or () if isinstance(item, dict)}
+    return bool(reasons & {"rateLimitExceeded", "userRateLimitExceeded"})
+
+
+def until_told(message: str) -> float | None:
+    """Seconds until the moment that a message names ("Retry after 2026-01-01T00:00:00.000Z")."""
+    found = re.search(r"retry after (\d{4}-\d\d-\d\dT[\d:.]+Z)", message, re.IGNORECASE)
+    if found is None:
+        return None
+    try:
+        then = datetime.fromisoformat(found[1])
+    except ValueError:
+        return None
+    return max((then - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def query_of(uri: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from agentguard_connectors.gmail.codec import REMAKES
 from agentguard_connectors.gmail.mail import content, summary, to_raw
 from agentguard_connectors.gmail.removing import DRAFT_REMAINS
 from agentguard_connectors.gmail.sending import REMAINS, by_message_id, correcting, with_id
-from agentguard_connectors.gmail.service import gmail
+from agentguard_connectors.gmail.service import Unproven, gmail
 
 NEW_MESSAGE = "the message inside the draft has a new id, as after every change of a draft"
 
@@ -31,10 +31,10 @@ def looking_at(user: str, name: str) -> Read:
 
 
 @gmail.guards("users.drafts.create", effect=Effect.REVERSIBLE)
-def create(userId: str, message: Json) -> Handler:  # noqa: N803 - Gmail's name for it
+def create(userId: str, message: Json, mark: str | None) -> Handler:  # noqa: N803 - Gmail's name for it
     """Make a draft; it is deleted again while nobody has changed it."""
     given = message if isinstance(message, dict) else {}
-    raw, mail = with_id(given.get("raw"))
+    raw, mail = with_id(given.get("raw"), mark)
     made = yield forward() if mail is None else forward().changing(message={**given, "raw": raw}, mail=mail)
     look = looking_at(userId, made["id"]).through("draft")
     # A pattern without a field would hold for whatever somebody else makes of the draft.
@@ -44,12 +44,12 @@ def create(userId: str, message: Json) -> Handler:  # noqa: N803 - Gmail's name 
 
 
 @gmail.finds("users.drafts.create")
-def find_created(userId: str, mail: dict[str, Json], since: str) -> Finder:  # noqa: N803 - Gmail's name for it
+def find_created(userId: str, mail: dict[str, Json], since: str, mark: str | None) -> Finder:  # noqa: N803 - Gmail's name for it
     """Look for the message by its Message-ID, then for the draft that it is in."""
-    found = yield from by_message_id(userId, mail, since, "in:drafts")
+    found = yield from by_message_id(userId, mail, since, mark, "DRAFT")
     if found is None:
         return None
-    page = yield read("users.drafts.list", userId=userId, maxResults=100)
+    page = yield read("users.drafts.list", userId=userId, maxResults=500)
     return next((item for item in page.get("drafts") or [] if item["message"]["id"] == found["id"]), None)
 
 
@@ -96,8 +96,13 @@ def send(userId: str, id: str, mail: dict[str, Json]) -> Handler:  # noqa: A002,
     yield from correcting(userId, sent, mail)
 
 
-@gmail.finds("users.drafts.send")
-def find_sent(userId: str, id: str, mail: dict[str, Json], since: str) -> Finder:  # noqa: A002, N803 - Gmail's names
-    """A draft that is still there was not sent; else look for the mail."""
-    held = (yield read("users.drafts.get", userId=userId, id=id, format="minimal").or_none()) if id else None
-    return None if held is not None else (yield from by_message_id(userId, mail, since, "in:sent"))
+@gmail.finds("users.drafts.send", authoritative=True)
+def find_sent(userId: str, id: str, mail: dict[str, Json], since: str, mark: str | None) -> Finder:  # noqa: A002, N803 - Gmail's names
+    """A draft that is still there was not sent; else look for the mail. Raises Unproven where neither shows."""
+    if id and (yield read("users.drafts.get", userId=userId, id=id, format="minimal").or_none()) is not None:
+        return None
+    found = yield from by_message_id(userId, mail, since, mark, "SENT")
+    if found is None:
+        gone = "the draft is gone, and the mail is not to be found: " if id else "the mail is not to be found: "
+        raise Unproven(f"{gone}Gmail's search may not show it yet")
+    return found

@@ -25,7 +25,7 @@ from agentguard.calls import (
 )
 from agentguard_connectors.gmail.codec import REMAKES
 from agentguard_connectors.gmail.seams import NAMED
-from agentguard_connectors.gmail.service import gmail
+from agentguard_connectors.gmail.service import Unproven, gmail
 
 FIELDS = ("name", "labelListVisibility", "messageListVisibility", "color")
 NEW_ID = "the label has a new id, which filters and programs that used the old one do not know"
@@ -51,13 +51,37 @@ def label_names(page: Json) -> Json:
     return {item["name"]: True for item in page.get("labels") or ()}
 
 
+@gmail.view
+def label_ids(page: Json) -> Json:
+    """Show which labels there are, by their ids."""
+    return {item["id"]: item["name"] for item in page.get("labels") or ()}
+
+
 @gmail.guards("users.labels.create", effect=Effect.REVERSIBLE)
 def create(userId: str) -> Handler:  # noqa: N803 - Gmail's name for it
     """Make a label; it is deleted again while it is as it was made and no message has it."""
+    yield read("users.labels.list", userId=userId).through("label_ids")  # by which a lost call is told from others
     made = yield forward()
     look = read("users.labels.get", userId=userId, id=made["id"]).through("label")
     left = {**label(made), "messagesTotal": 0}
     yield undo("users.labels.delete", userId=userId, id=made["id"]).on(look, left=left, back=ABSENT)
+
+
+@gmail.finds("users.labels.create", authoritative=True)
+def find_created(call: Call, userId: str, name: str, snapshots: Json) -> Finder:  # noqa: N803 - Gmail's name for it
+    """A label of that name which was not there before; a mailbox has no two of one name, in whatever letters."""
+    before = snapshots[0] if snapshots else None
+    if not isinstance(before, dict):
+        raise Unproven("which labels there were before is not on record")
+    page = yield read("users.labels.list", userId=userId)
+    same = [item for item in page.get("labels") or () if item["name"].casefold() == str(name).casefold()]
+    if not same or same[0]["id"] in before:
+        return None
+    made = yield read("users.labels.get", userId=userId, id=same[0]["id"])
+    seen, asked = label(made), {field: call.arguments[field] for field in FIELDS if field in call.arguments}
+    if any(seen[field] != value for field, value in asked.items()):
+        raise Unproven(f"there is a label {name!r} that was not there before, and it is not as this call asks for")
+    return made
 
 
 def _changing(user: str, name: str, given: dict[str, Json]) -> Generator[Read | Undo | NoUndo, Any, None]:
@@ -99,6 +123,24 @@ def update(call: Call, userId: str, id: str) -> Handler:  # noqa: A002, N803 - G
         yield undo("users.labels.patch", userId=userId, id=id, **old).on(look, left=fallen, back=old)
     elif not changed:
         yield unchanged()
+
+
+@gmail.finds("users.labels.update", authoritative=True)
+def find_updated(call: Call, userId: str, id: str, snapshots: Json) -> Finder:  # noqa: A002, N803 - Gmail's names
+    """The label shows what the call gives, or is as it was. What fell back to a default is known from it as well."""
+    before = snapshots[0] if snapshots else None
+    if not isinstance(before, dict):
+        raise Unproven("what the label was before is not on record")
+    now = yield read("users.labels.get", userId=userId, id=id)
+    seen = label(now)
+    if all(seen[field] == before.get(field) for field in FIELDS):
+        return None
+    given = {field: call.arguments[field] for field in FIELDS if field in call.arguments}
+    if all(before.get(field) == value for field, value in given.items()) or any(
+        seen[field] != value for field, value in given.items()
+    ):
+        raise Unproven("the label is not as it was before the call, and nothing shows that it was this call")
+    return now
 
 
 @gmail.guards("users.labels.delete", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=NEW_ID)
@@ -148,6 +190,12 @@ def filter_rules(page: Json) -> Json:
     return {_rule(item): True for item in page.get("filter") or ()}
 
 
+@gmail.view
+def filter_ids(page: Json) -> Json:
+    """Show which filters there are, by their ids."""
+    return {item["id"]: _rule(item) for item in page.get("filter") or ()}
+
+
 def _rule(thing: Json) -> str:
     return json.dumps(filter_rule(thing), sort_keys=True)
 
@@ -155,10 +203,25 @@ def _rule(thing: Json) -> str:
 @gmail.guards("users.settings.filters.create", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=FILTERED)
 def create_filter(userId: str) -> Handler:  # noqa: N803 - Gmail's name for it
     """Make a filter; it is deleted again. What it did to mail that arrived meanwhile stays."""
+    yield read("users.settings.filters.list", userId=userId).through("filter_ids")  # as for a label
     made = yield forward()
     look = read("users.settings.filters.get", userId=userId, id=made["id"]).through("filter_rule")
     way_back = undo("users.settings.filters.delete", userId=userId, id=made["id"])
     yield way_back.on(look, left=filter_rule(made), back=ABSENT).leaving(FILTERED)
+
+
+@gmail.finds("users.settings.filters.create", authoritative=True)
+def find_filter(call: Call, userId: str, snapshots: Json) -> Finder:  # noqa: N803 - Gmail's name for it
+    """A filter with that rule which was not there before; a mailbox has no two with one rule."""
+    before = snapshots[0] if snapshots else None
+    if not isinstance(before, dict):
+        raise Unproven("which filters there were before is not on record")
+    page = yield read("users.settings.filters.list", userId=userId)
+    made = [item for item in page.get("filter") or () if item["id"] not in before]
+    same = [item for item in made if _rule(item) == _rule(call.arguments)]
+    if made and len(same) != 1:
+        raise Unproven("there are filters that were not there before, and none of them is just as this call asks for")
+    return same[0] if same else None
 
 
 @gmail.guards("users.settings.filters.delete", effect=Effect.COMPENSABLE, remains="the filter has a new id")

@@ -123,27 +123,29 @@ def attachments(parsed: EmailMessage) -> list[tuple[str, int, str]]:
     return found
 
 
-def new_id(of: str = "") -> str:
-    """A Message-ID of ours, in the form of Gmail's own, which it is the least likely to replace.
+def message_id(mark: str) -> str:
+    """The Message-ID of a mail with this mark, in the form of Gmail's own, which it is the least likely to replace."""
+    return f"<agentguard.{mark}@mail.gmail.com>"
 
-    The one of a correction follows from that *of* the mail which it corrects, so that there is only one correction.
-    """
+
+def correction_id(of: str) -> str:
+    """The Message-ID of the correction of the mail *of*: it follows from that, so that there is only one correction."""
     unique = hashlib.sha256(f"correction {of}".encode()).hexdigest()[:32] if of else uuid.uuid4().hex
-    return f"<agentguard.{unique}@mail.gmail.com>"
+    return message_id(unique)
 
 
-def is_ours(message_id: Json) -> bool:
-    """Whether a Message-ID was made by `new_id`."""
-    return str(message_id).startswith("<agentguard.")
+def is_ours(name: Json) -> bool:
+    """Whether a Message-ID was made by `message_id`."""
+    return str(name).startswith("<agentguard.")
 
 
-def marked(mail: bytes) -> bytes | None:
+def marked(mail: bytes, mark: str) -> bytes | None:
     """*mail* with a Message-ID of ours; None where it has one of its own."""
     head = re.split(rb"\r?\n\r?\n", mail, maxsplit=1)[0]
     if re.search(rb"^message-id[ \t]*:", head, re.IGNORECASE | re.MULTILINE):
         return None
     end = "\r\n" if b"\r\n" in head or b"\n" not in head else "\n"
-    name = new_id()
+    name = message_id(mark)
     return f"Message-ID: {name}{end}{MARK}: {name}{end}".encode() + mail
 
 
@@ -165,7 +167,7 @@ def correction(sent: dict[str, str]) -> str:
             answer[name] = sent[name.lower()]
     subject = sent.get("subject", "")
     answer["Subject"] = subject if re.match(r"re\s*:", subject, re.IGNORECASE) else f"Re: {subject}".strip()
-    answer["Message-ID"] = new_id(sent.get("message-id", ""))
+    answer["Message-ID"] = correction_id(sent.get("message-id", ""))
     if sent.get("message-id"):
         answer["In-Reply-To"] = sent["message-id"]
         answer["References"] = " ".join(filter(None, (sent.get("references"), sent["message-id"])))

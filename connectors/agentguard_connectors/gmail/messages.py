@@ -59,13 +59,15 @@ def beside_labels(call: Call) -> Generator[NoUndo, Any, None]:
         yield no_undo("classification labels are not put back")
 
 
-def label_undo(user: str, message: str, before: Json, added: list[str], removed: list[str]) -> Undo:
-    """Take labels off again and put others back."""
+def label_undo(
+    user: str, message: str, before: Json, added: list[str], removed: list[str], *, answered: bool = False
+) -> Undo:
+    """Take labels off again and put others back. *answered*: the call's answer is the message."""
     lost = moved(before, added, removed)
     changes = {"addLabelIds": [*removed, *lost], "removeLabelIds": added}
     left, back = label_patterns(added, removed, lost)
     way_back = undo("users.messages.modify", userId=user, id=message, **{k: v for k, v in changes.items() if v})
-    return way_back.on(looking_at(user, message), left=left, back=back)
+    return way_back.on(looking_at(user, message), left=left, back=back, same_shape=answered)
 
 
 @gmail.guards("users.messages.modify", effect=Effect.REVERSIBLE)
@@ -73,7 +75,7 @@ def modify(call: Call, userId: str, id: str, addLabelIds: Json, removeLabelIds: 
     """Change the labels of a message; those that really changed are changed back."""
     before = yield looking_at(userId, id)
     added, removed = relabelled(before, addLabelIds, removeLabelIds)
-    yield label_undo(userId, id, before, added, removed) if added or removed else unchanged()
+    yield label_undo(userId, id, before, added, removed, answered=True) if added or removed else unchanged()
     yield from beside_labels(call)
     yield go()
 
@@ -104,7 +106,7 @@ def trash(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's names
         back = {"TRASH": ABSENT, **dict.fromkeys(place, True)}
         changes = {"removeLabelIds": ["TRASH"], **({"addLabelIds": place} if place else {})}
         way_back = undo("users.messages.modify", userId=userId, id=id, **changes)
-        yield way_back.on(looking_at(userId, id), left={"TRASH": True}, back=back)
+        yield way_back.on(looking_at(userId, id), left={"TRASH": True}, back=back, same_shape=True)
     else:
         yield unchanged()
     yield go()
@@ -116,33 +118,34 @@ def untrash(userId: str, id: str) -> Handler:  # noqa: A002, N803 - Gmail's name
     before = yield looking_at(userId, id)
     if "TRASH" in before:
         way_back = undo("users.messages.trash", userId=userId, id=id)
-        yield way_back.on(looking_at(userId, id), left={"TRASH": ABSENT}, back={"TRASH": True})
+        look = looking_at(userId, id)
+        yield way_back.on(look, left={"TRASH": ABSENT}, back={"TRASH": True}, same_shape=True)
     else:
         yield unchanged()
     yield go()
 
 
-def _put_in(user: str, raw: Json) -> Handler:
-    made = yield sending(raw)
+def _put_in(user: str, raw: Json, mark: str | None) -> Handler:
+    made = yield sending(raw, mark)
     look = looking_at(user, made["id"])
     way_back = undo("users.messages.trash", userId=user, id=made["id"])
     yield way_back.on(look, left={"TRASH": ABSENT}, back={"TRASH": True}).leaving(IN_TRASH)
 
 
 @gmail.guards("users.messages.insert", effect=Effect.COMPENSABLE, remains=IN_TRASH)
-def insert(userId: str, raw: str) -> Handler:  # noqa: N803 - Gmail's name
+def insert(userId: str, raw: str, mark: str | None) -> Handler:  # noqa: N803 - Gmail's name
     """Put a message into the mailbox; it is moved to the trash, as deleting it for good could not be undone."""
-    yield from _put_in(userId, raw)
+    yield from _put_in(userId, raw, mark)
 
 
 @gmail.guards("users.messages.import", effect=Effect.COMPENSABLE, remains=IN_TRASH)
-def import_(userId: str, raw: str) -> Handler:  # noqa: N803 - Gmail's name
+def import_(userId: str, raw: str, mark: str | None) -> Handler:  # noqa: N803 - Gmail's name
     """Import a message as if it had arrived; it is moved to the trash."""
-    yield from _put_in(userId, raw)
+    yield from _put_in(userId, raw, mark)
 
 
-def _find_put_in(userId: str, mail: dict[str, Json], since: str) -> Finder:  # noqa: N803 - Gmail's name
-    return (yield from by_message_id(userId, mail, since, ""))
+def _find_put_in(userId: str, mail: dict[str, Json], since: str, mark: str | None) -> Finder:  # noqa: N803 - Gmail's name
+    return (yield from by_message_id(userId, mail, since, mark, ""))
 
 
 gmail.finds("users.messages.insert")(_find_put_in)

@@ -11,7 +11,7 @@ from typing import Any
 
 from agentguard.calls import Effect, Finder, Handler, Json, Read, Risk, Undo, forward, read, unchanged, undo
 from agentguard_connectors.gmail.codec import REMAKES
-from agentguard_connectors.gmail.service import gmail
+from agentguard_connectors.gmail.service import Unproven, gmail
 
 REMAINS = "the message has a new id and the date of its Date header; its place in a thread is worked out anew"
 DRAFT_REMAINS = "the draft has a new id"
@@ -88,14 +88,20 @@ def find_deleted(userId: str, id: str) -> Finder:  # noqa: A002, N803 - Gmail's 
     return {} if left is None else None
 
 
-@gmail.finds("users.messages.batchDelete")
-def find_batch_deleted(userId: str, ids: Json) -> Finder:  # noqa: N803 - Gmail's names
-    """All of the messages are gone."""
-    for message in ids or ():
-        left = yield read("users.messages.get", userId=userId, id=message, format="minimal").or_none()
-        if left is not None:
-            return None
-    return {}
+@gmail.finds("users.messages.batchDelete", authoritative=True)
+def find_batch_deleted(userId: str, ids: Json, snapshots: Json) -> Finder:  # noqa: N803 - Gmail's names
+    """All of the messages that there were are gone, or all are there. Raises Unproven where it is some of them."""
+    named = set(ids or ())
+    before = {held["id"] for held in snapshots if isinstance(held, dict) and "threadId" in held and held["id"] in named}
+    if not before and any(held is not None for held in snapshots):
+        raise Unproven("which messages there were before is not on record")
+    left = 0
+    for message in sorted(before):
+        held = yield read("users.messages.get", userId=userId, id=message, format="minimal").or_none()
+        left += held is not None
+    if 0 < left < len(before):
+        raise Unproven(f"{left} of the {len(before)} messages are there, and the others are gone")
+    return None if left else {}
 
 
 @gmail.finds("users.threads.delete", authoritative=True)

@@ -26,7 +26,17 @@ from agentguard.calls import (
     read,
     undo,
 )
-from agentguard_connectors.gmail.mail import MARK, correction, headers_of, is_ours, marked, summary, to_bytes, to_raw
+from agentguard_connectors.gmail.mail import (
+    MARK,
+    correction,
+    headers_of,
+    is_ours,
+    marked,
+    message_id,
+    summary,
+    to_bytes,
+    to_raw,
+)
 from agentguard_connectors.gmail.service import gmail
 
 HEADERS = ["From", "To", "Cc", "Bcc", "Subject", "Date", "Message-ID", "References", MARK]
@@ -58,19 +68,19 @@ def labels(message: Json) -> Json:
     return dict.fromkeys(message.get("labelIds") or (), True)
 
 
-def with_id(raw: Json) -> tuple[Json, Json]:
+def with_id(raw: Json, mark: str | None) -> tuple[Json, Json]:
     """A raw with a Message-ID of ours, and its summary; as it is where it has one."""
     mail = to_bytes(raw)
-    changed = marked(mail) if mail else None
+    changed = marked(mail, mark) if mail and mark else None
     if changed is None:
         return raw, None
     new = to_raw(changed)
     return new, summary(new)
 
 
-def sending(raw: Json) -> Forward:
+def sending(raw: Json, mark: str | None) -> Forward:
     """Let a mail go, with a Message-ID of ours."""
-    new, mail = with_id(raw)
+    new, mail = with_id(raw, mark)
     return forward() if mail is None else forward().changing(raw=new, mail=mail)
 
 
@@ -95,39 +105,57 @@ def correcting(user: str, sent: Json, mail: dict[str, Json] | None) -> Generator
 
 
 @gmail.guards("users.messages.send", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains=REMAINS)
-def send(userId: str, raw: str, mail: dict[str, Json]) -> Handler:  # noqa: N803 - Gmail's name for it
+def send(userId: str, raw: str, mail: dict[str, Json], mark: str | None) -> Handler:  # noqa: N803 - Gmail's name for it
     """Send a mail; a correction follows in its thread, to the same people, and the mail is starred."""
-    new, marked_mail = with_id(raw)
+    new, marked_mail = with_id(raw, mark)
     sent = yield forward().changing(raw=new, mail=marked_mail) if marked_mail else forward()
     yield from correcting(userId, sent, marked_mail or mail)
 
 
 @gmail.finds("users.messages.send")
-def find_sent(userId: str, mail: dict[str, Json], since: str) -> Finder:  # noqa: N803 - as above
+def find_sent(userId: str, mail: dict[str, Json], since: str, mark: str | None) -> Finder:  # noqa: N803 - as above
     """Look for the mail by its Message-ID, then by our mark among what was sent since."""
-    return (yield from by_message_id(userId, mail, since, "in:sent"))
+    return (yield from by_message_id(userId, mail, since, mark, "SENT"))
 
 
-def by_message_id(user: str, mail: dict[str, Json] | None, since: str, where: str) -> Finder:
-    """Find the message with the Message-ID of *mail*; None where the search does not show it (yet)."""
-    wanted = (mail or {}).get("message_id")
+def by_message_id(user: str, mail: dict[str, Json] | None, since: str, mark: str | None, label: str) -> Finder:
+    """Find the message with the Message-ID of *mail* and *label* (or any, where it is empty); None if nothing shows it.
+
+    Gmail's search lags. What it does not show is looked for among the newest messages, by the Message-ID and by our
+    own header. An id that the caller chose may be on several messages: none of them is taken then.
+    """
+    wanted = (mail or {}).get("message_id") or (message_id(mark) if mark else None)
     if not wanted:
         return None
     # A minute earlier, as Google's clock and ours need not agree.
-    after = int(datetime.fromisoformat(since).timestamp()) - 60
+    after = (int(datetime.fromisoformat(since).timestamp()) - 60) * 1000
+    found: dict[str, Json] = {}
     query = f"rfc822msgid:{str(wanted).strip('<>')}"
     page = yield read("users.messages.list", userId=user, q=query, includeSpamTrash=True, maxResults=5)
     for listed in page.get("messages") or []:
-        found = yield read("users.messages.get", userId=user, id=listed["id"], format="minimal")
-        # An id that the caller chose may be that of an older message.
-        if is_ours(wanted) or int(found["internalDate"]) >= after * 1000:
-            return {"id": found["id"], "threadId": found["threadId"], "labelIds": found.get("labelIds", [])}
-    recent = yield read("users.messages.list", userId=user, q=f"{where} after:{after}".strip(), maxResults=25)
-    for listed in recent.get("messages") or []:
-        candidate = yield read(
-            "users.messages.get", userId=user, id=listed["id"], format="metadata", metadataHeaders=["Message-ID", MARK]
-        )
-        headers = headers_of(candidate)
-        if wanted in (headers.get("message-id"), headers.get(MARK.lower())):
-            return {"id": candidate["id"], "threadId": candidate["threadId"], "labelIds": candidate.get("labelIds", [])}
-    return None
+        message = yield read("users.messages.get", userId=user, id=listed["id"], format="minimal")
+        recent = is_ours(wanted) or int(message["internalDate"]) >= after
+        if recent and (not label or label in message.get("labelIds", [])):
+            found[message["id"]] = message
+    if not found:
+        found = yield from _among_the_newest(user, str(wanted), after, label)
+    if len(found) != 1:
+        return None
+    (one,) = found.values()
+    return {"id": one["id"], "threadId": one["threadId"], "labelIds": one.get("labelIds", [])}
+
+
+def _among_the_newest(user: str, wanted: str, after: int, label: str) -> Generator[Read, Any, dict[str, Json]]:
+    where: dict[str, Json] = {"labelIds": [label]} if label else {}
+    page = yield read("users.messages.list", userId=user, includeSpamTrash=True, maxResults=25, **where)
+    found = {}
+    for listed in page.get("messages") or []:
+        shown = ["Message-ID", MARK]
+        seen = read("users.messages.get", userId=user, id=listed["id"], format="metadata", metadataHeaders=shown)
+        message = yield seen.or_none()
+        headers = headers_of(message or {})
+        if wanted in (headers.get("message-id"), headers.get(MARK.lower())) and (
+            is_ours(wanted) or int(message["internalDate"]) >= after
+        ):
+            found[message["id"]] = message
+    return found

@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from agentguard.connector import Account, Connector
+from agentguard.errors import AgentguardError
 from agentguard_connectors.gmail.codec import GmailCodec
 from agentguard_connectors.gmail.seams import GmailSeam
+
+
+class Unproven(AgentguardError):
+    """What was looked for shows neither that a call happened nor that it did not."""
 
 
 def client(environment: Mapping[str, str]) -> Any:
