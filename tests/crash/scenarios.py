@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -14,8 +15,11 @@ from typing import Any
 import agentguard
 from agentguard.testing.crash.stage import Residue, Scenario, Stage, World, of_the_sandbox
 from agentguard.testing.stand_ins import Box
+from tests.crash.actor import NEEDED
 
 GENERAL = "C0GENERAL"
+PATIENCE = "CRASH_CLIENT_TIMEOUT"
+"""Seconds after which clients give up that wait for an answer, in the environment; by default as their SDKs do."""
 
 
 def client_of(service: str, url: str) -> Any:
@@ -23,13 +27,14 @@ def client_of(service: str, url: str) -> Any:
     if service == "notes":
         import httpx
 
-        return httpx.Client(
-            base_url=f"{url}/v1/", verify=False
-        )  # saves the loading of certificates, of which it uses none
+        waits = float(os.environ.get(PATIENCE, 5))
+        # Without `verify` it saves the loading of certificates, of which it uses none.
+        return httpx.Client(base_url=f"{url}/v1/", verify=False, timeout=waits)
     if service == "github":
         import github
 
         pauses: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
+        pauses["timeout"] = float(os.environ.get(PATIENCE, 15))
         return github.Github(auth=github.Auth.Token("crash-token"), base_url=url, **pauses)
     if service == "stripe":
         import stripe
@@ -38,7 +43,8 @@ def client_of(service: str, url: str) -> Any:
     if service == "slack":
         import slack_sdk
 
-        return slack_sdk.WebClient("xoxb-crash", base_url=f"{url}/api/")
+        waits = int(float(os.environ.get(PATIENCE, 30))) or 1
+        return slack_sdk.WebClient("xoxb-crash", base_url=f"{url}/api/", timeout=waits)
     if service == "hubspot":
         from hubspot import HubSpot
 
@@ -220,7 +226,7 @@ def pages(world: World) -> None:
     from tests.notion.world import HANDBOOK, title
 
     api = world["notion"]
-    made = api.pages.create(parent={"page_id": HANDBOOK}, properties={"title": title("Plans")["title"]})
+    made = api.pages.create(parent={"page_id": HANDBOOK}, properties={"title": title("Plans")})
     api.pages.update(made["id"], icon={"type": "emoji", "emoji": "🗒️"})
     api.pages.update(HANDBOOK, icon={"type": "emoji", "emoji": "📕"})
 
@@ -459,7 +465,7 @@ def ready() -> None:
     from importlib import import_module
 
     sdks = "github httpx slack_sdk slack_sdk.web.async_client stripe hubspot notion_client tests.gmail.world"
-    for name in sdks.split():
+    for name in (*sdks.split(), *NEEDED.split()):
         import_module(name)
     for name in ("github", "stripe", "slack", "gmail", "hubspot", "notion"):
         STAGE.connector(name)

@@ -14,11 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from agentguard import failpoints
@@ -31,6 +31,12 @@ PASSES = 2
 SETTINGS = {"AGENTGUARD_SEND_DEADLINE": "0.02", "AGENTGUARD_LEASE_SECONDS": "30"}
 """Stand-ins answer at once: what did not land by then was lost."""
 SESSION = "crash"
+DETAILS: dict[str, dict[str, Any]] = {
+    "status_after": {"status": 502},
+    "rate_limit": {"headers": {"retry-after": "0"}},
+    "late": {"seconds": 0.3},
+}
+"""What a fault is armed with beside its mode. A service that turns a request away says that it may come again now."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,6 @@ class Fault:
     service: str
     at: int
     mode: str
-    status: int = 502
 
     def __str__(self) -> str:
         return f"{self.service}:{self.at}:{self.mode}"
@@ -99,9 +104,11 @@ class Run:
 class Bench:
     """Stand-ins and the process that runs are forked from, for many runs."""
 
-    def __init__(self, folder: Path, module: str) -> None:
+    def __init__(self, folder: Path, module: str, settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.folder = folder
         self.module = module
+        self.settings = {**SETTINGS, **settings}
+        """What the processes find in their environment."""
         self.stage = load_stage(module)
         self.runs = 0
         self.violations = 0
@@ -122,7 +129,12 @@ class Bench:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **SETTINGS, "AGENTGUARD_CONFIG": str(config), "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={
+                **os.environ,
+                **self.settings,
+                "AGENTGUARD_CONFIG": str(config),
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
         )
         self._stack.callback(self._stop)
         return self
@@ -150,7 +162,7 @@ class Bench:
         def collect(phase: str) -> None:
             files = dict.fromkeys(self.logs[box.name] for box in boxes.values())
             for file in files:
-                found, marks[file] = read_log(self.stage, file, marks[file], phase)
+                found, marks[file] = read_log(self.stage, file, marks[file], phase, arrived)
                 arrived.extend(found)
 
         violations: list[str] = []
@@ -187,10 +199,12 @@ class Bench:
                 if "NoSuchSession" in job.said and not arrived:
                     continue
                 violations.append(f"recovery {number} ended with {job.code}: {job.said[-600:]}")
+        for box in boxes.values():
+            box.settle()
         idle = (job.do("idle") or {"sessions left open": 1}) if reports else {}
         collect("rollback 9")
-        if plan.fault_rollback is not None:
-            reports = reports[-1:]  # the fault may keep the first from its end
+        if plan.fault_rollback is not None or (plan.fault is not None and plan.fault.mode == "late"):
+            reports = reports[-1:]  # the fault may keep the first from its end, or show only when it has landed
 
         log = ServiceLog(arrived, before, self._snapshots(boxes), scenario.residue, scenario.takes_back)
         log.conflicts, log.drift, log.actions = scenario.conflicts, scenario.drift, self.stage.actions
@@ -209,7 +223,7 @@ class Bench:
         box = self.boxes[service_of(fault.service)]
         if fault.at > 1:
             box.fault("delay_before", "*", times=fault.at - 1, seconds=0)
-        box.fault(fault.mode, "*", status=fault.status)
+        box.fault(fault.mode, "*", **DETAILS.get(fault.mode, {}))
 
     def _ends(self) -> dict[Path, int]:
         return {file: file.stat().st_size if file.exists() else 0 for file in self.logs.values()}
@@ -277,7 +291,12 @@ def compound(bench: Bench, scenario: Scenario) -> Iterator[Run]:
         yield from kills_of_rollback(bench, scenario, kill)
 
 
-MODES = ("drop_before", "drop_after", "status_after", "truncate")
+MODES = ("drop_before", "drop_after", "status_after", "truncate", "rate_limit")
+"""The faults of a write that each take no time."""
+SLOW_MODES = ("timeout_after", "late")
+"""Those that take some: for a bench with `SLOWLY`, and clients that give up before its send deadline."""
+SLOWLY = {"AGENTGUARD_SEND_DEADLINE": "1.0"}
+"""Settings of a bench in which a request may land later, and a client may wait for an answer that does not come."""
 
 
 def faults(bench: Bench, scenario: Scenario, modes: tuple[str, ...] = MODES) -> Iterator[Run]:
@@ -294,11 +313,21 @@ def faults_of_rollback(bench: Bench, scenario: Scenario, modes: tuple[str, ...] 
             yield bench.run(Plan(scenario, fault_rollback=Fault(service, at, mode)))
 
 
+def stale_reads(bench: Bench, scenario: Scenario) -> Iterator[Run]:
+    """Each read of the rollback is answered once from the state before the last write."""
+    for service, at in _requests(bench.run(Plan(scenario)), "rollback 1", reads=True):
+        yield bench.run(Plan(scenario, fault_rollback=Fault(service, at, "stale_read")))
+
+
 def _writes(clean: Run, phase: str) -> Iterator[tuple[str, int]]:
-    """The writes of a run: the service, and the how-manieth of its requests it is."""
+    return _requests(clean, phase, reads=False)
+
+
+def _requests(clean: Run, phase: str, *, reads: bool) -> Iterator[tuple[str, int]]:
+    """The reads or writes of a run: the service, and the how-manieth of its requests it is."""
     counts: dict[str, int] = {}
     for one in clean.log.arrived:
         if one.phase == phase:
             counts[one.service] = counts.get(one.service, 0) + 1
-            if not one.reads:
+            if one.reads is reads:
                 yield one.service, counts[one.service]

@@ -38,6 +38,10 @@ class Arrived:
     """The operation, as the table of the service calls it."""
     reads: bool = False
     arguments: dict[str, Any] = field(default_factory=dict)
+    number: int = 0
+    """By which the service knows the request."""
+    tried: str = ""
+    """The reason that is on record with the call, where the request carries it: then nothing has to be guessed."""
     by: CallRow | UndoRow | None = None
     """The row of the ledger that it belongs to."""
 
@@ -99,23 +103,29 @@ def check(log: ServiceLog, ledger: LedgerView) -> list[str]:
 # Which request belongs to which row
 
 
-def read_log(stage: Stage, path: Path, start: int, phase: str) -> tuple[list[Arrived], int]:
-    """The requests in a stand-in's log file from byte *start* on, with their effects, and where the file ends."""
+def read_log(
+    stage: Stage, path: Path, start: int, phase: str, earlier: Iterable[Arrived] = ()
+) -> tuple[list[Arrived], int]:
+    """The requests in a stand-in's log file from byte *start* on, with their effects, and where the file ends.
+
+    What a request has changed late, in a later phase, is added to it where it is among the *earlier*.
+    """
     with path.open("rb") as file:
         file.seek(start)
         raw = file.read()
     found: list[Arrived] = []
+    known = {(one.service, one.number): one for one in earlier}
     for line in raw.splitlines():
         entry = json.loads(line)
         service = entry["service"]
         if "request" in entry:
             request = entry["request"]
             body = {**request["query"], **(request["body"] if isinstance(request["body"], dict) else {})}
-            found.append(recognised(stage, Arrived(service, request["verb"], request["path"], body, phase)))
-        else:
-            last = next((one for one in reversed(found) if one.service == service), None)
-            if last is not None:  # a change without a request is the test's own
-                last.effects.append(entry["effect"])
+            one = Arrived(service, request["verb"], request["path"], body, phase, number=entry["number"])
+            found.append(recognised(stage, one))
+            known[service, one.number] = one
+        elif (service, entry["of"]) in known:  # what was changed before the first phase is not looked at
+            known[service, entry["of"]].effects.append(entry["effect"])
     return found, start + len(raw)
 
 
@@ -176,11 +186,12 @@ def assign(log: ServiceLog, ledger: LedgerView) -> None:
     services = {call.seq: call.connector for call in ledger.calls}
     for one in writes(log):
         one.by = None
-        if one.phase == "forward":
-            one.by = next((call for call in free if fit(log, one, call.connector, call) is not None), None)
+        if one.phase == "forward" or one.tried:
+            same = (call for call in free if not one.tried or call.reason == one.tried)
+            one.by = next((call for call in same if fit(log, one, call.connector, call) is not None), None)
             if one.by is not None:
                 free.remove(one.by)
-        if one.by is None and (one.phase != "forward" or log.takes_back):
+        if one.by is None and not one.tried and (one.phase != "forward" or log.takes_back):
             taken = {id(other.by) for other in log.arrived}
             fits = [(fit(log, one, services[undo.seq], undo), undo) for undo in ledger.undos if undo.name]
             best = max((found for found, _undo in fits if found is not None), default=None)
