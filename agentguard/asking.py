@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import secrets
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -29,6 +30,8 @@ from agentguard.ledger.chain import canonical
 from agentguard.ledger.rows import ApprovalRow, ApprovalState, CallRow
 from agentguard.report import Card
 from agentguard.work import Context
+
+log = logging.getLogger("agentguard")
 
 POLL_SECONDS = 0.25
 EXPIRES_AFTER = 3600.0
@@ -63,10 +66,16 @@ def obtain(context: Context, row: CallRow, card: Card, digest: str, policy: str)
     known = [
         a for a in people.approvals(session=context.id) if a.digest == digest and a.state is ApprovalState.APPROVED
     ]
+    void = []
     for approval in known:
         if approval.expires_at > time.time():
-            check(context, approval, digest)
-            return approval.id
+            try:
+                check(context, approval, digest)
+            except ApprovalInvalid as error:
+                log.warning("agentguard: %s It is asked again.", error)
+                void.append(approval.id)
+            else:
+                return approval.id
     if context.gatekeeper.asks is None:
         yield from asked_here(row, card)
         return None
@@ -84,7 +93,7 @@ def obtain(context: Context, row: CallRow, card: Card, digest: str, policy: str)
         requested_at=time.time(),
         expires_at=expires,
     )
-    request = yield Commit("approval", lambda: people.ask(request))
+    request = yield Commit("approval", lambda: people.ask(request, void))
     what = f"{row.operation} on {row.target}"
     if context.gatekeeper.asks == "later":
         raise ApprovalPending(

@@ -36,6 +36,7 @@ from agentguard.errors import (
     Blocked,
     Frozen,
     HandlerError,
+    LedgerError,
     LimitReached,
     NotAsSent,
     Refused,
@@ -278,10 +279,11 @@ def _refreshed(work: Work, undo: Undo | NoUndo, value: Json) -> Undo | NoUndo:
 
 def verify(work: Work, row: CallRow) -> Flow[None]:
     """Read back what the call has left; where it shows something else, the session is stopped. Raises NotAsSent."""
-    told = "ok"
+    told = ""
     for undo in work.undos:
         if isinstance(undo, NoUndo) or undo.look is None:
             continue
+        told = "ok"
         try:
             live = yield from look(work.border, undo.look)
         except Missing:
@@ -292,14 +294,19 @@ def verify(work: Work, row: CallRow) -> Flow[None]:
         if not matches(undo.left, live):
             told = "what was read back is not what the call leaves"
             break
+    if not told:
+        return  # there is nothing to read back by, and nothing is said about it
     told = work.context.redactor.clean_text(told)
-    yield Commit("verified", lambda: work.context.ledger.verified(row, told))
+    yield Commit("verified", lambda: after_effect(work, lambda: work.context.ledger.verified(row, told)))
     if told != "ok":
-        why = f"call {row.seq} ({row.operation}): {told}"
-        work.context.ledger.people.freeze(row.session, "agentguard", why)
+        why, stopped = f"call {row.seq} ({row.operation}): {told}", "was frozen"
+        try:
+            work.context.ledger.people.freeze(row.session, "agentguard", why)
+        except LedgerError as error:
+            stopped = f"could not be frozen ({error})"
         raise NotAsSent(
             f"{row.operation} on {row.target} was sent, and {told} (call {row.seq} of session {row.session}). The "
-            "session was frozen; see `agentguard queue`."
+            f"session {stopped}; see `agentguard queue`."
         )
 
 

@@ -28,10 +28,16 @@ def by_policy(policy: Policy, work: Work, row: CallRow) -> Ruling:
         return known[limit.name]
 
     decision = policy.decide(subject, used)
+
+    def waived(limit: Limit) -> bool:
+        # Somebody is asked about passing it, or it says itself that what passes it is held.
+        agreed = decision.verdict is Verdict.ASK or limit.then is Verdict.HOLD
+        return agreed and reached(limit, subject, used) is not None
+
     charges = [
         charge
         for limit in policy.limits_of(subject.operation)
-        for charge in charges_of(limit, subject, row.session, waived=reached(limit, subject, used) is not None)
+        for charge in charges_of(limit, subject, row.session, waived=waived(limit))
     ]
     where = f" ({decision.place})" if decision.place else ""
     return Ruling(

@@ -8,12 +8,14 @@ import msgspec
 
 from agentguard import leases
 from agentguard.calls import Answer, Call, CallState, Certainty, Json
-from agentguard.engine import finish, handler_of, prepare, record
+from agentguard.engine import finish, handler_of, prepare, record, verify
 from agentguard.entries import rows_of
-from agentguard.errors import AgentguardError, HeldNotSent, Refused, SessionLost
+from agentguard.errors import AgentguardError, HeldNotSent, Refused, SessionBusy, SessionLost
 from agentguard.flow import Border, Commit, Flow, Perform, Sent
 from agentguard.ledger.rows import CallRow, UndoRow
+from agentguard.operations import OperationTable
 from agentguard.replay import found_again
+from agentguard.unwinding import wait_for_calls
 from agentguard.work import Work
 
 if TYPE_CHECKING:
@@ -22,8 +24,13 @@ if TYPE_CHECKING:
 _UNSENDABLE = frozenset({"$bytes", "$stream", "$large"})
 
 
-def check_can_be_held(row: CallRow, arguments: Json) -> None:
+def check_can_be_held(row: CallRow, arguments: Json, table: OperationTable) -> None:
     """Raise Refused where a call could not be sent later from what is on record of it."""
+    if row.name not in table.by_name:
+        raise Refused(
+            f"{row.operation} has to be held by {row.rule}, and no connector knows how to send it later. Nothing was "
+            "sent. Have it approved instead."
+        )
     if _has_stand_in(arguments):
         raise Refused(
             f"{row.operation} on {row.target} has to be held by {row.rule}, and its body is not one that can be sent "
@@ -40,16 +47,31 @@ def _has_stand_in(value: Json) -> bool:
 def send_held(session: Session) -> Flow[list[str]]:
     """Send what is held, oldest first; return what could not be sent, and why."""
     failed = []
+    elsewhere = False
     for call in session.ledger.held(session.id):
         try:
-            told = yield from _send(session, session.clients.of(call), call)
+            with session.taking_call(checked=False):  # a rollback waits for it
+                told = yield from _send(session, session.clients.of(call), call)
         except SessionLost:
             raise
+        except SessionBusy:
+            elsewhere = True
+            continue
         except AgentguardError as error:
             told = str(error)
+            yield from _drop(session, call, told)
         if told:
             failed.append(f"call {call.seq} ({call.operation} on {call.target}): {told}")
+    if elsewhere:
+        yield from wait_for_calls(session)
     return failed
+
+
+def _drop(session: Session, call: CallRow, told: str) -> Flow[None]:
+    """Put on record that a call that is still held is never sent: its session ends now."""
+    if session.ledger.call(session.id, call.seq).state is CallState.HELD:
+        why = session.redactor.clean_text(told)
+        yield Commit("result", lambda: session.ledger.settle(call, CallState.NOT_APPLIED, session.token, error=why))
 
 
 def _send(session: Session, border: Border, call: CallRow) -> Flow[str]:
@@ -60,6 +82,9 @@ def _send(session: Session, border: Border, call: CallRow) -> Flow[str]:
     work = Work(session, border, operation, Call(call.name, arguments), call.method, key=call.key, mark=call.mark)
     steps = handler_of(work)
     forward = yield from prepare(work, steps)
+    work.changed = dict(forward.arguments)
+    ruling = session.gatekeeper.judge(work, call)
+    work.undoable = ruling.undoable
     keyed = connector.idempotency_header is not None
     row: CallRow = yield Commit("intent", lambda: _let_go(session, call, rows_of(work), keyed))
     headers = dict(forward.headers)
@@ -68,6 +93,8 @@ def _send(session: Session, border: Border, call: CallRow) -> Flow[str]:
     sending = Call(call.name, {**arguments, **forward.arguments})
     try:
         answer: Answer = yield Perform(border, sending, headers, session.check_owner)
+    except SessionLost:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever the transport raises is told with the others
         state = CallState.NOT_APPLIED if border.never_left(error) else CallState.IN_DOUBT
         told = redactor.clean_text(f"{type(error).__name__}: {error}")
@@ -75,8 +102,12 @@ def _send(session: Session, border: Border, call: CallRow) -> Flow[str]:
         return told
     sent = Sent(answer, None, {**found_again(redactor.clean(answer.value)), "status": answer.status})
     if answer.certainty is Certainty.HAPPENED:
-        yield from finish(work, steps, answer)
-        yield Commit("result", lambda: record(work, row, CallState.COMMITTED, sent))
+        try:
+            yield from finish(work, steps, answer)
+        finally:
+            yield Commit("result", lambda: record(work, row, CallState.COMMITTED, sent))
+        if ruling.verify:
+            yield from verify(work, row)
         return ""
     state = CallState.NOT_APPLIED if answer.certainty is Certainty.REFUSED else CallState.IN_DOUBT
     yield Commit("result", lambda: record(work, row, state, sent))
@@ -93,6 +124,6 @@ def _let_go(session: Session, call: CallRow, undos: list[UndoRow], keyed: bool) 
 def not_sent(session: str, failed: list[str]) -> HeldNotSent:
     """What a program is told where held calls could not be sent."""
     return HeldNotSent(
-        f"session {session} is complete, and {len(failed)} of its held calls were not sent, or it is not known whether "
-        f"they were: {'; '.join(failed)}. They are on record: see `agentguard show {session}`."
+        f"session {session} is complete, and {len(failed)} of its held calls were not sent, not as they were meant, or "
+        f"it is not known whether they were: {'; '.join(failed)}. They are on record: see `agentguard show {session}`."
     )

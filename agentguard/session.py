@@ -382,8 +382,7 @@ class Session:
             )
         if not self.ownership.holds:
             raise SessionLost(lost(self.id))
-        inside = current.get()
-        if inside is not None and inside is not self:
+        if (inside := current.get()) is not None and inside is not self:
             raise WrongSession(
                 f"this client was wrapped for session {self.id}, and session {inside.id} is the one that is active "
                 "here. Nothing was sent. Wrap the plain client for the active session."

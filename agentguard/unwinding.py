@@ -108,6 +108,9 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
         told = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else cause or "asked for"
         why = session.redactor.clean_text(told)
         upto = yield from wait_for_calls(session)
+        if not session.ownership.holds:  # it was completed while what it held was waited for
+            session.end_rollback()
+            yield from hold(session)
         if brake.pace.plan is not None:
             yield from check_plan(session, to, brake.pace.plan)
         if to is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 
-from agentguard.calls import Json
+from agentguard.calls import CallState, Json
 from agentguard.errors import ApprovalInvalid, Frozen, LimitReached, NoSuchApproval
 from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.database import Database
@@ -57,15 +57,18 @@ class People:
 
     # Approvals
 
-    def ask(self, request: ApprovalRow) -> ApprovalRow:
-        """Put a request on record; return the one that is there already for the same call and is still of use."""
+    def ask(self, request: ApprovalRow, besides: Sequence[str] = ()) -> ApprovalRow:
+        """Put a request on record; return the one that is there already for the same call and is still of use.
+
+        *besides* are those that are of none, as whoever decided them may not.
+        """
 
         def job(db: apsw.Connection) -> ApprovalRow:
             known = _approval(
                 db,
                 "WHERE session = ? AND digest = ? AND state IN ('pending', 'approved') AND expires_at > ? "
-                "ORDER BY requested_at",
-                (request.session, request.digest, time.time()),
+                "AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY requested_at",
+                (request.session, request.digest, time.time(), dumps(list(besides))),
             )
             if known is not None:
                 return known
@@ -154,6 +157,8 @@ class People:
                     "UPDATE call SET state = ?, error = ?, verified = ?, resolution = ? WHERE session = ? AND seq = ?",
                     (row.state, row.error, row.verified, dumps(resolution), row.session, row.seq),
                 )
+                if row.state is CallState.NOT_APPLIED:
+                    give_back(db, row)
                 put_event(db, row.session, "resolved", resolution, row.seq)
                 return
             change_undo(db, row, row.state, row.outcome, row.detail, row.found)
@@ -238,7 +243,8 @@ def used(db: apsw.Connection, charge: Charge) -> float:
 def take(db: apsw.Connection, call: CallRow, charges: Sequence[Charge]) -> None:
     """Take what *call* needs from its limits. Raises LimitReached where one has not enough left."""
     for charge in charges:
-        if not charge.waived and used(db, charge) + charge.amount > charge.most:
+        # Money comes as floats here, in which 0.1 + 0.2 is more than 0.3.
+        if not charge.waived and round(used(db, charge) + charge.amount - charge.most, 9) > 0:
             raise LimitReached(
                 f"{call.operation} on {call.target} would pass the limit of {charge.label}: "
                 f"{used(db, charge):g} of {charge.most:g} are used. Nothing was sent."

@@ -211,16 +211,24 @@ class SqliteLedger:
         return self.database.write("hold", job, durable=True)
 
     def let_go(self, call: CallRow, undos: list[UndoRow], keyed: bool) -> CallRow:
-        """Make a held call one that is about to be sent, with the undos known so far. Raises as `intend` does."""
+        """Make a held call one that is about to be sent, with the undos known so far. Raises as `intend` does.
+
+        Raises SessionBusy where it is not held any more: another thread sends it, or a rollback has dropped it.
+        """
 
         def job(db: apsw.Connection) -> CallRow:
             self._check_open(db, call)
             ordinal, key = key_of(db, call) if keyed else (0, call.key)
             row = msgspec.structs.replace(call, state=CallState.INTENT, ordinal=ordinal, key=key)
             db.execute(
-                "UPDATE call SET state = 'intent', ordinal = ?, key = ?, token = ? WHERE session = ? AND seq = ?",
+                "UPDATE call SET state = 'intent', ordinal = ?, key = ?, token = ? "
+                "WHERE session = ? AND seq = ? AND state = 'held'",
                 (ordinal, key, row.token, row.session, row.seq),
             )
+            if db.changes() != 1:
+                raise SessionBusy(
+                    f"call {row.seq} of session {row.session} is not held any more. Nothing was sent here."
+                )
             put_undos(db, row, undos)
             put_event(db, row.session, "intent", {"operation": row.operation}, row.seq)
             return row
@@ -394,4 +402,5 @@ def _settle_repeats(db: apsw.Connection, call: CallRow) -> None:
             "UPDATE call SET state = 'not_applied', error = ? WHERE session = ? AND seq = ?",
             (error, call.session, seq),
         )
+        give_back(db, msgspec.structs.replace(call, seq=seq))
         put_event(db, call.session, CallState.NOT_APPLIED, {"error": error}, seq)
