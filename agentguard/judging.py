@@ -13,7 +13,7 @@ from agentguard.policy.conditions import passing
 from agentguard.policy.deciding import Policy, reached
 from agentguard.policy.model import Compensation, Reading, Subject, Untold, Used
 from agentguard.policy.rules import Limit, decimal_of
-from agentguard.rulings import Ruling
+from agentguard.rulings import Ruling, Verdict
 from agentguard.work import Context, Work
 
 
