@@ -70,3 +70,5 @@ INSERT INTO meta (name, value) SELECT 'unchained', CAST(count(*) AS TEXT) FROM e
 -- Equal calls are only looked for where the service has idempotency keys; the others need no place in an index.
 DROP INDEX call_digest;
 CREATE INDEX call_digest ON call (session, digest) WHERE key IS NOT NULL;
+
+CREATE INDEX session_newest ON session (started_at, id);
