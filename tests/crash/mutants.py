@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -184,6 +185,13 @@ def recovery_never_rests() -> None:
     _put(SqliteLedger, end_session=open_ended)
 
 
+def fresh_key_on_repeat() -> None:
+    """Each call has an idempotency key of its own, also one that repeats another whose answer was lost."""
+    from agentguard.ledger import sqlite
+
+    _put(sqlite, key_of=lambda db, call: (0, f"fresh-{time.time_ns()}"))
+
+
 def _put(where: Any, **what: Any) -> None:
     for name, value in what.items():
         assert hasattr(where, name)
@@ -210,5 +218,6 @@ MUTANTS: dict[str, Callable[[], None]] = {
         sdk_repeats_left_on,
         history_rewritten,
         recovery_never_rests,
+        fresh_key_on_repeat,
     )
 }

@@ -13,10 +13,10 @@ import pytest
 from agentguard.testing import crash
 from agentguard.testing.crash import Bench, Scenario
 from agentguard.testing.crash.harness import SLOW_MODES, SLOWLY, stale_reads
+from tests.crash.conftest import quick_folder
 from tests.crash.scenarios import PATIENCE, SCENARIOS
-from tests.crash.test_crash import EVERYTHING, Record, bench, truth
+from tests.crash.test_crash import EVERYTHING, Record, truth
 
-__all__ = ["bench"]
 TWO = [SCENARIOS["notes"], SCENARIOS["messages"]]
 CHOSEN = [*SCENARIOS.values()] if EVERYTHING else TWO
 pytestmark = pytest.mark.timeout(1800 if EVERYTHING else 240)
@@ -27,10 +27,11 @@ def name(scenario: Scenario) -> str:
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def patient() -> Iterator[Bench]:
     """A bench in which requests may land later, and clients give up."""
     assert os.environ.get(PATIENCE) is None
-    with Bench(tmp_path_factory.mktemp("patient"), "tests.crash.scenarios", {**SLOWLY, PATIENCE: "0.5"}) as running:
+    settings = {**SLOWLY, PATIENCE: "0.5"}
+    with quick_folder() as folder, Bench(folder, "tests.crash.scenarios", settings) as running:
         yield running
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,6 +23,7 @@ from agentguard.deciding import decide
 from agentguard.errors import ApprovalInvalid
 from agentguard.failpoints import POINTS
 from agentguard.ledger.rows import ApprovalState, SessionState
+from tests.crash.conftest import quick_folder
 from tests.crash.world import UNDECIDED, Life, Process, Theatre, left_open
 
 EVERYTHING = os.environ.get("AGENTGUARD_CRASH") == "all"
@@ -385,12 +384,7 @@ class Lives(RuleBasedStateMachine):
 
 @pytest.fixture
 def theatre() -> Iterator[Theatre]:
-    # In memory where there is such a place: nobody pulls the plug here, and the disk would be most of the time.
-    memory = Path("/dev/shm")
-    with (
-        tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder,
-        Theatre(Path(folder)) as running,
-    ):
+    with quick_folder() as folder, Theatre(folder) as running:
         yield running
 
 
