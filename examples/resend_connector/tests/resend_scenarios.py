@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from functools import partial
 
 import httpx
 from agentguard_resend import resend
 
 from agentguard import Handler, forward
+from agentguard.sandbox.faults import PID
 from agentguard.testing.crash import Residue, Scenario, Stage, World, of_a_module
 
 LATER = "2030-01-01T00:00:00Z"
@@ -16,8 +18,8 @@ MAIL = {"from": "hr@example.com", "to": ["ashu@example.com"], "subject": "Welcom
 
 
 def client_of(service: str, url: str) -> httpx.Client:
-    """A plain client."""
-    return httpx.Client(base_url=url, headers={"Authorization": "Bearer re_123"})
+    """A plain client; it tells the stand-in which process may be killed between an effect and its answer."""
+    return httpx.Client(base_url=url, headers={"Authorization": "Bearer re_123", PID: str(os.getpid())})
 
 
 def welcome(world: World) -> None:

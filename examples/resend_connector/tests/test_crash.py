@@ -35,6 +35,16 @@ def test_whatever_breaks_nothing_is_lost_and_nothing_is_claimed(bench: Bench, na
     assert [str(run) for run in runs if run.violations] == []
 
 
+@pytest.mark.parametrize("name", ["welcome", "farewell"])
+def test_a_process_that_dies_between_an_effect_and_its_answer_is_told_of(bench: Bench, name: str) -> None:
+    scenario = bench.stage.scenarios[name]
+    runs = list(crash.faults(bench, scenario, ("kill_after",)))
+    assert [str(run) for run in runs if run.violations] == []
+    for number, run in enumerate(runs, 1):
+        assert sum(bool(one.effects) for one in run.log.arrived if one.phase == "forward") == number
+        assert "before_result:" + str(number) not in run.points, "it has died before there was anything to write down"
+
+
 def test_a_handler_that_forgets_something_is_noticed(bench: Bench) -> None:
     welcome = bench.stage.scenarios["welcome"]
     assert bench.run(Plan(welcome)).violations == []
