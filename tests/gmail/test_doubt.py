@@ -19,6 +19,8 @@ from googleapiclient.errors import HttpError
 
 import agentguard
 from agentguard import CallState, Outcome
+from agentguard.policy import Policy, Rule
+from agentguard.rulings import Verdict
 from agentguard.wire.http import Headers, Response
 from tests.boxes import Box
 from tests.gmail.cases import CASES, Case, drafts, labels, messages, settings
@@ -137,6 +139,20 @@ def test_the_mark_on_record_is_the_one_that_was_sent(box: Box, service: Any, ses
     for call, message in zip(session.calls, held, strict=True):
         sent = message_from_bytes(bytes_of(message["raw"]))
         assert sent["Message-ID"] == sent["X-Agentguard-Id"] == f"<agentguard.{call.mark}@mail.gmail.com>"
+
+
+def test_a_held_mail_keeps_its_mark_when_it_is_sent_and_is_found_by_it(box: Box, service: Any, ledger: Path) -> None:
+    held = Policy([Rule(name="later", operations="gmail.users.messages.send", then=Verdict.HOLD)])
+    session = agentguard.session(agent="a", intent="i", ledger=ledger, policy=held)
+    messages(agentguard.wrap(service, session)).send(userId="me", body={"raw": mail()}).execute()
+    assert box.snapshot()["delivered"] == []
+    box.fault("drop_after")
+    with pytest.raises(agentguard.HeldNotSent):
+        session.complete()
+    assert session.rollback(agreed=True).ok
+    first = min(box.snapshot()["messages"].values(), key=lambda message: str(message["id"]))
+    assert str(session.calls[0].mark) in message_from_bytes(bytes_of(first["raw"]))["Message-ID"]
+    assert len(box.snapshot()["delivered"]) == 2
 
 
 def test_a_mail_that_the_search_does_not_show_yet_is_found_among_the_newest(

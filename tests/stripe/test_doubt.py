@@ -21,6 +21,8 @@ from agentguard_connectors.stripe.marks import MARKED, STAND_IN, with_mark
 
 import agentguard
 from agentguard import CallState, Outcome, Session
+from agentguard.policy import Policy, Rule
+from agentguard.rulings import Verdict
 from agentguard.wire.http import Headers, Request, Response
 from tests.boxes import Box
 from tests.proving import differences
@@ -318,6 +320,26 @@ def test_an_event_loop_sends_the_mark_as_well(stripe_box: Box, client: Any, sess
         warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)  # the SDK's own call of httpx
         asyncio.run(main())
     assert sent(stripe_box, "/shipping_rates")[0]["metadata[agentguard]"] == session.calls[0].key
+
+
+@pytest.mark.parametrize("mode", ["", "drop_before", "drop_after"])
+def test_a_held_call_carries_its_mark_when_it_is_sent(mode: str, stripe_box: Box, client: Any, ledger: Path) -> None:
+    held = Policy([Rule(name="later", operations="stripe.shipping_rates.create", then=Verdict.HOLD)])
+    session = agentguard.session(agent="t", intent="t", ledger=ledger, policy=held)
+    agentguard.wrap(client, session).v1.shipping_rates.create(params={"display_name": "Post", "metadata": {"a": "b"}})
+    assert sent(stripe_box, "/shipping_rates") == []
+    if mode:
+        stripe_box.fault(mode)
+        with pytest.raises(agentguard.HeldNotSent):
+            session.complete()
+    else:
+        session.complete()
+    (call,) = session.calls
+    marks = {"metadata[a]": "b", "metadata[agentguard]": call.key}
+    assert sent(stripe_box, "/shipping_rates") == [{"display_name": "Post", **marks}]
+    assert session.rollback().ok
+    assert session.calls[0].state is (CallState.NOT_APPLIED if mode == "drop_before" else CallState.COMMITTED)
+    assert not any(rate["active"] for rate in stripe_box.snapshot().get("shipping_rates", {}).values())
 
 
 @pytest.mark.parametrize(
