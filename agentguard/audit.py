@@ -58,10 +58,19 @@ def database_of(ledger: Ledger) -> Database:
 def verify(ledger: Ledger, anchors: dict[int, str] | None = None) -> Verified:
     """Verify the chain over the events, the calls against it, and it against *anchors* (hashes by event)."""
     database = database_of(ledger)
-    links = database.read(lambda db: [Link(*row) for row in db.execute(_LINKS)])
-    unchained = database.read(lambda db: int(str(next(iter(db.execute(_UNCHAINED)))[0])))
-    faults = list(breaks(links, unchained, anchors or {}))
-    faults += _rows_against_events(database, links)
+
+    def look(db: apsw.Connection) -> tuple[list[Link], int, list[str]]:
+        with db:  # of one moment: what others write meanwhile would look like a forgery
+            links = [Link(*row) for row in db.execute(_LINKS)]
+            unchained = int(str(next(iter(db.execute(_UNCHAINED)))[0]))
+            try:
+                differing = list(_rows_against_events(database, links))
+            except LedgerError as error:
+                differing = [f"the rows could not be compared with the events: {error}"]
+        return links, unchained, differing
+
+    links, unchained, faults = database.read(look)
+    faults = [*breaks(links, unchained, anchors or {}), *faults]
     newest = links[-1].hash if links and links[-1].hash else ""
     return Verified(len(links), unchained, len(anchors or {}), newest, faults)
 
@@ -75,6 +84,7 @@ def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]
     asked: dict[tuple[str, int], str] = {}
     came: dict[tuple[str, int], str] = {}
     purged = {link.session for link in links if link.kind == "purged"}
+    told = {(link.session, link.seq) for link in links}
     for link in links:
         if link.seq is None or link.n is not None or link.session in purged:
             continue
@@ -91,6 +101,8 @@ def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]
             came.pop((link.session, link.seq), None)  # a person, or a repeat, has settled it otherwise
     for call in rows(database, CallRow, "ORDER BY session, seq"):
         key = call.session, call.seq
+        if key not in told:
+            yield f"call {call.seq} of session {call.session} is on no record but its own"
         if key in asked and asked.pop(key) != what_was_asked(call):
             yield f"call {call.seq} of session {call.session} is not the one that was put on record"
         if key in came and came[key] != _came(database, call):
@@ -105,8 +117,12 @@ def _approvals_against_events(database: Database, links: list[Link]) -> Iterator
     decided = {}
     for link in links:
         if link.kind in ("approval approved", "approval denied") and link.salt is not None:
-            data = loads(link.data)
-            decided[data.get("approval")] = (data.get("digest"), data.get("by"))
+            try:
+                data = loads(link.data)
+            except ValueError:
+                continue  # told as a break of the chain
+            if isinstance(data, dict):
+                decided[data.get("approval")] = (data.get("digest"), data.get("by"))
     purged = {link.session for link in links if link.kind == "purged"}
     for row in rows(database, ApprovalRow, "WHERE state <> 'pending'"):
         if row.session not in purged and decided.get(row.id) != (row.digest, row.decided_by):
@@ -122,9 +138,16 @@ def _came(database: Database, call: CallRow) -> str:
 # Anchors
 
 
-def newest(ledger: Ledger) -> dict[str, Json]:
-    """The anchor of this moment: the newest event's number and hash. Raises UsageError where there is none."""
-    found = verify(ledger)
+def newest(ledger: Ledger, earlier: dict[int, str] | None = None) -> dict[str, Json]:
+    """The anchor of this moment: the newest event's number and hash.
+
+    Raises UsageError where there is none, and where the record does not agree, by itself or with *earlier* anchors.
+    """
+    found = verify(ledger, earlier)
+    if found.faults:
+        raise UsageError(
+            f"the record does not agree: {found.faults[0]}. Nothing was anchored. See `agentguard audit verify`."
+        )
     if not found.newest:
         raise UsageError("there is no event to anchor yet. Nothing was written.")
     return {"event": found.events, "hash": found.newest, "at": time.time()}
@@ -132,7 +155,7 @@ def newest(ledger: Ledger) -> dict[str, Json]:
 
 def anchor_in_file(ledger: Ledger, path: Path) -> dict[str, Json]:
     """Append an anchor to a file."""
-    anchor = newest(ledger)
+    anchor = newest(ledger, anchors_of(path, "Nothing was anchored.") if path.exists() else None)
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(anchor) + "\n")
@@ -143,27 +166,28 @@ def anchor_in_file(ledger: Ledger, path: Path) -> dict[str, Json]:
 
 def anchor_in_git(ledger: Ledger, folder: Path) -> dict[str, Json]:
     """Keep an anchor as an annotated tag of the git repository at *folder*; push it to where agents cannot write."""
-    anchor = newest(ledger)
+    anchor = newest(ledger, anchors_of(folder, "Nothing was anchored."))
     name = f"{TAG}-{anchor['event']}"
     _git(folder, "Nothing was anchored.", "tag", "-a", "-f", name, "-m", json.dumps(anchor))
     return anchor
 
 
-def anchors_of(path: Path) -> dict[int, str]:
+def anchors_of(path: Path, otherwise: str = "Nothing was verified.") -> dict[int, str]:
     """The anchors in a file, or in the tags of a git repository where *path* is a folder."""
     if path.is_dir():
-        text = _git(path, "Nothing was verified.", "tag", "-l", f"{TAG}-*", "--format=%(contents:subject)")
+        text = _git(path, otherwise, "tag", "-l", f"{TAG}-*", "--format=%(contents:subject)")
     else:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise UsageError(f"there are no anchors in {path} ({error}). Nothing was verified.") from error
+            raise UsageError(f"there are no anchors in {path} ({error}). {otherwise}") from error
     try:
         found = [json.loads(line) for line in text.splitlines() if line.strip()]
-        return {int(anchor["event"]): str(anchor["hash"]) for anchor in found}
+        # Of two for one event the first counts: the second was made of what had been written anew.
+        return {int(anchor["event"]): str(anchor["hash"]) for anchor in reversed(found)}
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{path} holds something that is no anchor ({error}). Nothing was verified. Name what `agentguard audit "
+            f"{path} holds something that is no anchor ({error}). {otherwise} Name what `agentguard audit "
             "anchor` has written."
         ) from error
 
@@ -223,12 +247,12 @@ def purge(ledger: Ledger, session: str, by: str) -> int:
     def job(db: apsw.Connection) -> int:
         db.execute(
             "UPDATE call SET arguments = ?, snapshots = '[]', answer = ?, response = 'null', reason = NULL, "
-            "target = '' WHERE session = ?",
+            "target = '', error = iif(error IS NULL, NULL, 'purged') WHERE session = ?",
             (PURGED, PURGED, session),
         )
         db.execute(
-            "UPDATE undo SET arguments = ?, look = 'null', \"left\" = 'null', back = 'null', found = 'null' "
-            "WHERE session = ?",
+            "UPDATE undo SET arguments = ?, look = 'null', \"left\" = 'null', back = 'null', found = 'null', "
+            "detail = iif(detail = '', '', 'purged') WHERE session = ?",
             (PURGED, session),
         )
         db.execute("UPDATE approval SET card = ?, target = '' WHERE session = ?", (PURGED, session))

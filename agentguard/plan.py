@@ -20,7 +20,7 @@ from agentguard.flow import Flow
 from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.report import visible
 from agentguard.rollback import plan_for, settled, without_undo
-from agentguard.undoing import is_final, judge, risk_of_undo, see
+from agentguard.undoing import is_final, judge, risk_of_undo, see, sent_before
 from agentguard.unwinding import Brake, Pace, ask_whose, check_whole, work_for
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def plan_rollback(session: Session, to: str | None) -> Flow[RollbackPlan]:
     work = work_for(session, Brake(Pace()))
     plan = plan_for(work, after, session.ledger.last(session.id))
     planned = []
+    then: dict[str, Json] = {}
     for call in reversed(plan.calls.values()):
         own = plan.undos[call.seq]
         if settled(call, own) and (own or call.state is not CallState.COMMITTED):
@@ -110,11 +111,15 @@ def plan_rollback(session: Session, to: str | None) -> Flow[RollbackPlan]:
         if call.effect in (Effect.READ, Effect.DRAFT) and not own:
             continue
         waits = tuple(n for n in sorted(plan.waits_for[call.seq]) if not settled(plan.calls[n], plan.undos[n]))
-        planned += yield from _of_call(work, call, own, waits)
+        planned += yield from _of_call(work, call, own, waits, then)
     return RollbackPlan(session.id, to, tuple(planned))
 
 
-def _of_call(work: Unwinding, call: CallRow, undos: list[UndoRow], waits: tuple[int, ...]) -> Flow[list[Planned]]:
+def _of_call(
+    work: Unwinding, call: CallRow, undos: list[UndoRow], waits: tuple[int, ...], then: dict[str, Json]
+) -> Flow[list[Planned]]:
+    """Plan one call. *then* has what will be seen, by the look at it, once the newer calls are taken back."""
+
     def planned(symbol: str, what: str, undo: UndoRow | None = None) -> Planned:
         operation = f"{call.connector}.{undo.name}" if undo else ""
         risk = _risk(work, call, undo) if undo else Risk.LOW
@@ -138,16 +143,22 @@ def _of_call(work: Unwinding, call: CallRow, undos: list[UndoRow], waits: tuple[
                 found.append(planned(CANNOT, f"cannot undo: {undo.detail}"))
             continue
         reveal = work.context.redactor.reveal
+        if undo.look is None and sent_before(undo):
+            found.append(planned(DOUBT, f"in doubt: {undo.name} was sent, and nothing shows whether it happened"))
+            continue
         if undo.look is None:
             found.append(planned(SEND, f"send {undo.name}", undo))
             continue
         try:
-            live = yield from see(border, undo, reveal)
-            verdict = yield from judge(border, undo, live, reveal(undo.left), reveal(undo.back), reveal)
+            left, back, place = reveal(undo.left), reveal(undo.back), json.dumps([call.base, undo.look], sort_keys=True)
+            live = then[place] if place in then else (yield from see(border, undo, reveal))
+            verdict = yield from judge(border, undo, live, left, back, reveal)
         except AgentguardError as error:
             found.append(planned(FAILS, f"cannot be read: {error}", undo))
             continue
         if verdict is None:
+            merges = isinstance(live, dict) and isinstance(back, dict) and ABSENT not in (live, back)
+            then[place] = {**live, **back} if merges else back
             found.append(planned(*_change(undo), undo))
         elif verdict[0].ok:
             found.append(planned(DONE, f"nothing to do: {verdict[1] or 'it is back already'}"))

@@ -73,6 +73,8 @@ def breaks(links: Iterable[Link], unchained: int, anchors: dict[int, str]) -> It
 
     *anchors* are hashes by the id of their event, which must be there and be the same.
     """
+    links = list(links)
+    purged = {link.session: link.id for link in links if link.kind == "purged"}
     before = FIRST
     last = 0
     missing = dict(anchors)
@@ -96,6 +98,8 @@ def breaks(links: Iterable[Link], unchained: int, anchors: dict[int, str]) -> It
         if link.salt is None:
             if link.data != PURGED:
                 yield f"the data of {where} was changed: it has no salt, and is not purged"
+            elif purged.get(link.session, 0) < link.id:
+                yield f"the data of {where} is gone, and its session was not purged since"
         elif digest_of(link.salt, link.data) != link.digest:
             yield f"the data of {where} was changed"
         if wanted is not None and wanted != link.hash:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
 import agentguard
-from agentguard import deciding
+from agentguard import audit, deciding
 from agentguard.asking import Terms
 from agentguard.calls import CallState
 from agentguard.errors import LedgerError
@@ -76,7 +77,7 @@ def test_a_rollback_beside_a_completion_leaves_nothing_standing_that_it_calls_dr
 def _told(what: Any) -> Any:
     try:
         return what()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it raises is what is looked at
         return error
 
 
@@ -210,3 +211,127 @@ def test_a_limit_of_money_can_be_used_up_to_the_last_cent(agent: Agent) -> None:
         agent.store.database.write("take", lambda db: take(db, row, [charge]))
     with pytest.raises(agentguard.LimitReached):
         agent.store.database.write("take", lambda db: take(db, row, [charge]))
+
+
+# Plans
+
+
+def test_a_plan_does_not_promise_an_undo_that_will_not_be_sent_again(agent: Agent) -> None:
+    agent.client.post("notes", json={"title": "one"})
+    session = agent.session()
+    agent.wrapped(session).delete("notes/1")
+    agent.box.fault("drop_after", "POST")
+    assert not session.rollback().ok
+    plan = session.plan()
+    assert [planned.symbol for planned in plan.calls] == ["?"], str(plan)
+    assert not plan.ok
+    writes = len(agent.box.requests("POST"))
+    assert not session.rollback().ok
+    assert len(agent.box.requests("POST")) == writes
+
+
+def test_a_plan_of_two_changes_of_one_thing_shows_no_conflict_that_is_none(agent: Agent) -> None:
+    agent.client.post("notes", json={"title": "one", "body": "a"})
+    session = agent.session()
+    guarded = agent.wrapped(session)
+    for body in ("b", "c"):
+        guarded.patch("notes/1", json={"body": body})
+    plan = session.plan()
+    assert plan.ok, str(plan)
+    assert session.rollback(plan=plan.digest).ok
+    assert agent.box.snapshot()["notes"]["1"]["body"] == "a"
+
+
+# Audit
+
+
+@pytest.fixture
+def recorded(agent: Agent) -> Agent:
+    session = agent.session(approver="later")
+    guarded = agent.wrapped(session)
+    guarded.post("notes", json={"title": "one"})
+    name = agent.asks(session)
+    deciding.decide(agent.store, name, approve=True, by="ann")
+    guarded.post("purge", json={})
+    session.complete()
+    assert audit.verify(agent.store).ok
+    return agent
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE event SET data = '{}', salt = NULL WHERE kind = 'intent'",
+        "UPDATE event SET data = 'nonsense' WHERE kind = 'approval approved'",
+        "UPDATE event SET data = 'nonsense' WHERE kind = 'intent'",
+        "UPDATE event SET data = '[]' WHERE kind = 'approval approved'",
+        "INSERT INTO call SELECT * FROM (SELECT * FROM call WHERE seq = 1)",
+        "UPDATE call SET arguments = 'nonsense' WHERE seq = 1",
+    ],
+)
+def test_whatever_was_done_to_the_record_is_told_and_not_raised(recorded: Agent, statement: str) -> None:
+    if statement.startswith("INSERT"):
+        sql(recorded, "CREATE TABLE forged AS SELECT * FROM call WHERE seq = 1")
+        sql(recorded, "UPDATE forged SET seq = 99")
+        sql(recorded, "INSERT INTO call SELECT * FROM forged")
+        sql(recorded, "DROP TABLE forged")
+    else:
+        sql(recorded, "DROP TRIGGER event_is_never_changed")
+        sql(recorded, statement)
+    assert audit.verify(recorded.store).faults
+
+
+def test_a_record_that_was_rewritten_between_two_anchors_is_not_anchored_again(recorded: Agent, tmp_path: Path) -> None:
+    file = tmp_path / "anchors.jsonl"
+    audit.anchor_in_file(recorded.store, file)
+    sql(recorded, "DROP TRIGGER event_is_never_changed")
+    sql(recorded, "UPDATE event SET hash = 'forged' WHERE id = (SELECT max(id) FROM event)")
+    with pytest.raises(agentguard.UsageError, match="Nothing was anchored"):
+        audit.anchor_in_file(recorded.store, file)
+    assert len(file.read_text().splitlines()) == 1
+    assert not audit.verify(recorded.store, audit.anchors_of(file)).ok
+
+
+def test_of_two_anchors_of_one_event_the_later_one_does_not_hide_the_first(recorded: Agent, tmp_path: Path) -> None:
+    file = tmp_path / "anchors.jsonl"
+    made = audit.anchor_in_file(recorded.store, file)
+    file.write_text(f'{{"event": {made["event"]}, "hash": "{"0" * 64}", "at": 1}}\n' + file.read_text())
+    assert not audit.verify(recorded.store, audit.anchors_of(file)).ok
+
+
+def test_a_purge_leaves_no_payload_in_what_the_record_says_about_it(agent: Agent) -> None:
+    agent.client.post("notes", json={"title": "one", "body": "Jane Doe, 12 Elm Street"})
+    session = agent.session()
+    agent.wrapped(session).patch("notes/1", json={"body": "moved away"})
+    agent.client.patch("notes/1", json={"body": "John Roe, 14 Oak Street"})
+    assert not session.rollback().ok
+    audit.purge(agent.store, session.id, "ops")
+    agent.store.close()
+    content = b"".join(path.read_bytes() for path in agent.ledger.parent.iterdir())
+    for payload in (b"Elm Street", b"moved away", b"Oak Street"):
+        assert payload not in content, payload
+
+
+def test_a_record_that_is_being_written_to_agrees(agent: Agent) -> None:
+    """Decisions that come in while it is verified are no forgeries."""
+    session = agent.session()
+    guarded = agent.wrapped(session)
+    over, told = threading.Event(), []
+
+    def decide() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            name = agent.asks(session, number=number)
+            deciding.decide(agent.store, name, approve=number % 2 == 0, by="ann")
+
+    thread = threading.Thread(target=decide)
+    thread.start()
+    try:
+        for _ in range(60):
+            told += audit.verify(agent.store).faults
+    finally:
+        over.set()
+        thread.join(30)
+    assert told == []
+    assert guarded.get("notes").status_code == 200
