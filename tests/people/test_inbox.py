@@ -36,7 +36,9 @@ def request_(agent: Agent) -> ApprovalRow:
     return agent.store.people.approval(agent.asks(agent.session(id="s1")))
 
 
-def pressed(action: str, value: str, *, user: str = "U0ASHU", at: float | None = None, secret: str = SECRET) -> Any:
+def pressed(
+    action: str, value: str, *, user: str = "U0ASHU", at: float | None = None, secret: str = SECRET
+) -> tuple[bytes, dict[str, str]]:
     """What Slack sends when a button is pressed, as its documentation has it."""
     payload = {"type": "block_actions", "user": {"id": user}, "actions": [{"action_id": action, "value": value}]}
     body = urlencode({"payload": json.dumps(payload)}).encode()
@@ -45,8 +47,9 @@ def pressed(action: str, value: str, *, user: str = "U0ASHU", at: float | None =
     return body, {"X-Slack-Request-Timestamp": sent, "X-Slack-Signature": f"v0={signature}"}
 
 
-def press(agent: Agent, message: Any, terms: Terms = UNSIGNED) -> ApprovalRow:
-    return slack_interaction(agent.store, *message, SECRET, PEOPLE, terms=terms)
+def press(agent: Agent, message: tuple[bytes, dict[str, str]], terms: Terms = UNSIGNED) -> ApprovalRow:
+    body, headers = message
+    return slack_interaction(agent.store, body, headers, SECRET, PEOPLE, terms=terms)
 
 
 def undecided(agent: Agent, request: ApprovalRow) -> None:
