@@ -124,23 +124,42 @@ class Bench:
         config = self.folder / "agentguard.toml"
         named = "".join(f'{name} = "{where}"\n' for name, where in self.stage.connectors.items())
         config.write_text(f"[connectors]\n{named}")
-        self.worker = subprocess.Popen(
-            [sys.executable, "-m", "agentguard.testing.crash.worker", self.module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={
-                **os.environ,
-                **self.settings,
-                "AGENTGUARD_CONFIG": str(config),
-                "PYTHONPATH": os.pathsep.join(sys.path),
-            },
-        )
+        self._environment = {
+            **os.environ,
+            **self.settings,
+            "AGENTGUARD_CONFIG": str(config),
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        self._start()
         self._stack.callback(self._stop)
         return self
 
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "agentguard.testing.crash.worker", self.module]
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.worker = subprocess.Popen(command, env=self._environment, **pipes)
+
     def _stop(self) -> None:
         self.worker.communicate()
+
+    def answer(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Have a child of the worker do *job*; return how it ended.
+
+        Whoever is interrupted over it, as by a time limit, leaves a worker of whom the next one would be told what
+        came of this job: there is a new one then.
+        """
+        assert self.worker.stdin is not None
+        assert self.worker.stdout is not None
+        try:
+            self.worker.stdin.write(f"{json.dumps(job)}\n")
+            self.worker.stdin.flush()
+            ended: dict[str, Any] = json.loads(self.worker.stdout.readline())
+        except BaseException:
+            self.worker.kill()
+            self._stop()
+            self._start()
+            raise
+        return ended
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stack.close()
@@ -251,12 +270,7 @@ class _Job:
         environment = {failpoints.POINT: kill, failpoints.LOG: str(self._points)}
         job = {"do": what, "scenario": self.scenario.name, "urls": self.urls, "ledger": str(self.ledger)}
         job |= {"result": str(result), "environment": environment, "mutant": self.mutant, **more}
-        worker = self.bench.worker
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        worker.stdin.write(f"{json.dumps(job)}\n")
-        worker.stdin.flush()
-        self.code = json.loads(worker.stdout.readline())["code"]
+        self.code = self.bench.answer(job)["code"]
         self.said = Path(f"{result}.err").read_text()
         return json.loads(result.read_text()) if result.exists() else None
 
