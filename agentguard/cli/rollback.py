@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import click
@@ -20,6 +21,7 @@ from agentguard.cli.common import (
     print_report,
     safe,
 )
+from agentguard.cli.progress import counting
 from agentguard.config import client_for, import_actions
 from agentguard.errors import UsageError
 from agentguard.ledger import Ledger
@@ -68,15 +70,16 @@ def rollback(
     from agentguard.opening import load
 
     loaded = load(row.id, clients=clients_for(calls), ledger=store)
-    report = loaded.rollback(
-        to,
-        cause="agentguard rollback",
-        concurrency=concurrency,
-        timeout=timeout,
-        on_failure=on_failure,
-        plan=plan,
-        agreed=True,  # by whoever has said yes, or has run this with --yes
-    )
+    with nullcontext() if as_json else counting(store, row.id, calls):
+        report = loaded.rollback(
+            to,
+            cause="agentguard rollback",
+            concurrency=concurrency,
+            timeout=timeout,
+            on_failure=on_failure,
+            plan=plan,
+            agreed=True,  # by whoever has said yes, or has run this with --yes
+        )
     if as_json:
         print_json(report.to_dict())
     else:

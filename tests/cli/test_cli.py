@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agentguard.ledger.rows import SessionState
 from tests.cli.conftest import Run, one_line
 from tests.cli.world import World
 
@@ -194,6 +195,32 @@ def test_a_no_on_the_terminal_exits_with_1_and_changes_nothing(
     assert "Nothing was" in asked.stdout
     assert world.writes() == writes
     assert world.store.session("done").intent == "Write down what was said"
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["for people", "as JSON"])
+def test_a_long_rollback_counts_on_a_terminal_and_only_there(world: World, run_here: Run, as_json: bool) -> None:
+    world.box.fault("delay_after", "DELETE", seconds=0.8)
+    options = ["--json"] if as_json else []
+    program = (
+        "import os, pty, subprocess, sys\n"
+        "ours, theirs = pty.openpty()\n"
+        f"command = [sys.executable, '-m', 'agentguard', 'rollback', 'monday', '--yes', *{options!r}]\n"
+        "done = subprocess.run(command, stderr=theirs, stdout=subprocess.DEVNULL)\n"
+        "os.close(theirs)\n"
+        "try:\n"
+        "    while got := os.read(ours, 4096):\n"
+        "        sys.stdout.buffer.write(got)\n"
+        "except OSError:\n"
+        "    sys.exit(done.returncode)\n"  # how a terminal ends
+    )
+    told = run_here("-c", program)
+    assert told.returncode == 0, told.stderr
+    if as_json:
+        assert told.stdout == ""
+    else:
+        assert "taking back" in told.stdout
+        assert "1/2" in told.stdout, "the newest was back, and the other under way"
+    assert world.store.session("monday").state is SessionState.ROLLED_BACK
 
 
 def test_the_shapes_of_json_are_those_of_the_documentation(agentguard: Run, agent_dies: Callable[..., None]) -> None:
