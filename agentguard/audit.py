@@ -25,7 +25,7 @@ from agentguard.ledger.database import Database
 from agentguard.ledger.reading import rows
 from agentguard.ledger.rows import ApprovalRow, CallRow, SessionState
 from agentguard.ledger.sqlite import SqliteLedger
-from agentguard.ledger.statements import put_event, what_came, what_was_asked
+from agentguard.ledger.statements import put_event, state_and_token, what_came, what_was_asked
 
 TAG = "agentguard-anchor"
 
@@ -239,12 +239,13 @@ def purge(ledger: Ledger, session: str, by: str) -> int:
     verifies. It cannot be rolled back afterwards. Raises UsageError while it has not ended.
     """
     database = database_of(ledger)
-    row = ledger.session(session)
-    if row.state not in (SessionState.COMPLETED, SessionState.ROLLED_BACK, SessionState.PARTIAL):
-        stands = row.state.replace("_", " ")
-        raise UsageError(f"session {session} is {stands}. Nothing was purged. Complete it or roll it back first.")
+    ledger.session(session)
 
     def job(db: apsw.Connection) -> int:
+        state, _token = state_and_token(db, session)
+        if state not in (SessionState.COMPLETED, SessionState.ROLLED_BACK, SessionState.PARTIAL):
+            stands = state.replace("_", " ")
+            raise UsageError(f"session {session} is {stands}. Nothing was purged. Complete it or roll it back first.")
         db.execute(
             "UPDATE call SET arguments = ?, snapshots = '[]', answer = ?, response = 'null', reason = NULL, "
             "target = '', error = iif(error IS NULL, NULL, 'purged') WHERE session = ?",

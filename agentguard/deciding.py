@@ -11,6 +11,7 @@ from agentguard.asking import Terms
 from agentguard.errors import ApprovalInvalid, UsageError
 from agentguard.ledger import Ledger
 from agentguard.ledger.rows import ApprovalRow, ApprovalState
+from agentguard.redaction import Redactor
 from agentguard.report import Card
 
 
@@ -81,7 +82,7 @@ def decide(
         state=ApprovalState.APPROVED if approve else ApprovalState.DENIED,
         decided_at=time.time(),
         decided_by=by,
-        why=why or None,
+        why=Redactor().clean_text(why) or None,
     )
     if private is not None:
         from agentguard.keys import sign

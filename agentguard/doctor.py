@@ -145,22 +145,32 @@ def check_configuration(name: str, ledger: str | None) -> Iterator[Finding]:
 def check_keys(name: str, ledger: str | None) -> Iterator[Finding]:
     """Decisions are signed, by keys that this process cannot read."""
     from agentguard.config import approval_terms
-    from agentguard.keys import PREFIX
+    from agentguard.keys import PREFIX, verifier_of
 
     keys = approval_terms().keys
     if not keys:
         told = "decisions of approvers are unsigned: whoever can write to the ledger could make one up"
         yield Finding(name, Grade.WARNING, told, "agentguard keys new NAME, and its line under [approvals.keys]")
         return
+    usable = []
     for owner, public in keys.items():
-        if not public.startswith(PREFIX):
+        try:
+            verifier_of(public)
+        except ValueError:
+            good = False
+        else:
+            good = public.startswith(PREFIX)
+        if good:
+            usable.append(owner)
+        else:
             yield Finding(name, Grade.WRONG, f"the key of {owner} is none", "agentguard keys show FILE prints it")
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "agentguard" / "keys"
     for file in sorted(folder.glob("*.pem")) if folder.is_dir() else ():
         if os.access(file, os.R_OK):
             told = f"{file} can be read by this user; an agent that runs as it could sign its own approvals"
             yield Finding(name, Grade.WARNING, told, "keep private keys on the approvers' own machines")
-    yield Finding(name, Grade.FINE, f"{len(keys)} keys may approve: {', '.join(sorted(keys))}")
+    if usable:
+        yield Finding(name, Grade.FINE, f"{len(usable)} keys may approve: {', '.join(sorted(usable))}")
 
 
 def check_clients(name: str, ledger: str | None) -> Iterator[Finding]:

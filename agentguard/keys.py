@@ -16,7 +16,7 @@ from agentguard.errors import ConfigError, UsageError
 from agentguard.ledger.rows import ApprovalRow
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 PREFIX = "ed25519:"
 
@@ -77,6 +77,13 @@ def public_of(key: Ed25519PrivateKey) -> str:
     return PREFIX + base64.b64encode(raw).decode()
 
 
+def verifier_of(public: str) -> Ed25519PublicKey:
+    """The key that stands in agentguard.toml as *public*. Raises ValueError where it is none."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(public.removeprefix(PREFIX), validate=True))
+
+
 def sign(approval: ApprovalRow, key: Ed25519PrivateKey) -> str:
     """The signature of the decision in *approval*."""
     return base64.b64encode(key.sign(signed_text(approval))).decode()
@@ -88,14 +95,12 @@ def signed_by(approval: ApprovalRow, keys: dict[str, str]) -> str | None:
     The one who decided must be the owner of the key: nobody signs for somebody else.
     """
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     public = keys.get(approval.decided_by or "")
     if public is None or approval.signature is None or approval.key != approval.decided_by:
         return None
     try:
-        raw = base64.b64decode(public.removeprefix(PREFIX), validate=True)
-        verifier = Ed25519PublicKey.from_public_bytes(raw)
+        verifier = verifier_of(public)
     except ValueError as error:
         raise ConfigError(
             f"[approvals] keys: the key of {approval.decided_by} is none ({error}). Nothing was sent. "

@@ -24,7 +24,7 @@ from urllib.parse import quote
 import msgspec
 
 from agentguard.calls import Json
-from agentguard.errors import Unrevealable
+from agentguard.errors import Unrevealable, UsageError
 from agentguard.secret_forms import (
     ASSIGNED,
     ASSIGNED_HINTS,
@@ -89,6 +89,15 @@ class Redactor:
         if self._seen_pattern is not None:
             text = self._seen_pattern.sub(self._hide_match, text)
         return self._scrub(text)
+
+    def public(self, name: str) -> str:
+        """Return *name*, by which the program finds something again. Raises UsageError where it holds a secret."""
+        if self.clean_text(name) != name:
+            raise UsageError(
+                "a name that the program gave holds a secret, and names go on record as they are. Nothing was put on "
+                "record and nothing was sent. Give it a name without one."
+            )
+        return name
 
     def clean_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return header fields without their secrets."""

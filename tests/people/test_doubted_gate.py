@@ -335,3 +335,56 @@ def test_a_record_that_is_being_written_to_agrees(agent: Agent) -> None:
         thread.join(30)
     assert told == []
     assert guarded.get("notes").status_code == 200
+
+
+# Secrets
+
+
+def test_names_that_a_program_gives_hold_no_secret_at_rest(agent: Agent) -> None:
+    secret = "sk_live_1234567890abcdefghijkl"
+    session = agent.session()
+    guarded = agent.wrapped(session)
+    with session.because(f"as {secret} says"):
+        guarded.post("notes", json={"title": secret})
+    for name in (session.savepoint, session.checkpoint, session.once):
+        with pytest.raises(agentguard.UsageError, match="holds a secret"):
+            name(f"with {secret}")
+    session.checkpoint("used", {"seen": secret})
+    name = agent.asks(session, note=f"{secret}")
+    deciding.decide(agent.store, name, approve=True, by="ann", why=f"it is {secret}")
+    agent.store.close()
+    content = b"".join(path.read_bytes() for path in agent.ledger.parent.iterdir())
+    assert secret.encode() not in content
+
+
+# A set-up, and a purge
+
+
+def test_a_key_that_is_none_is_not_said_to_approve(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agentguard.doctor import Grade, examine
+
+    (tmp_path / "agentguard.toml").write_text('[approvals.keys]\nann = "ed25519:AAAA"\n')
+    monkeypatch.setenv("AGENTGUARD_CONFIG", str(tmp_path / "agentguard.toml"))
+    found = [finding for finding in examine(str(agent.ledger)) if finding.check == "keys"]
+    assert [finding.grade for finding in found if "ann" in finding.what] == [Grade.WRONG], found
+
+
+def test_a_session_that_is_being_taken_back_is_not_purged(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = agent.session()
+    agent.wrapped(session).post("notes", json={"title": "one"})
+    session.complete()
+    seen = agent.store.session(session.id)
+    agent.box.fault("delay_before", "DELETE", seconds=0.5)
+    rolling = threading.Thread(target=lambda: told.append(_told(session.rollback)))
+    told: list[Any] = []
+    rolling.start()
+    while agent.store.session(session.id).state != "rolling_back":
+        time.sleep(0.01)
+    monkeypatch.setattr(agent.store, "session", lambda name: seen)  # as it was a moment ago
+    with pytest.raises(agentguard.UsageError, match="Nothing was purged"):
+        audit.purge(agent.store, session.id, "ops")
+    monkeypatch.undo()
+    rolling.join(30)
+    assert told[0].ok, told
