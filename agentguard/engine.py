@@ -8,7 +8,9 @@ once; and once it has been sent, no fault of ours may cost the caller the answer
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from typing import Any
 
 from agentguard.asking import approval_digest, obtain
@@ -49,6 +51,8 @@ from agentguard.rulings import Ruling, Verdict
 from agentguard.work import Work
 
 log = logging.getLogger("agentguard")
+STALE_AFTER = 1.0
+"""Seconds of waiting for a person after which the state before the call is read again."""
 
 
 def guard(work: Work) -> Flow[Any]:
@@ -56,8 +60,9 @@ def guard(work: Work) -> Flow[Any]:
     context, ledger = work.context, work.context.ledger
     recorded = yield from context.on_record(work)
     if recorded is not None:
+        reply = work.border.hold(recorded) if recorded.state is CallState.HELD else work.border.replay(recorded)
         work.answered()
-        return work.border.hold(recorded) if recorded.state is CallState.HELD else work.border.replay(recorded)
+        return reply
 
     steps = handler_of(work)
     forward = yield from prepare(work, steps)
@@ -66,11 +71,22 @@ def guard(work: Work) -> Flow[Any]:
     row = describe(work)
     if account:
         row.base = f"{row.base}#{context.redactor.clean_text(account)}"
+    looked = time.monotonic()
     try:
         ruling = yield from gate(work, row)
     except Blocked as stopped:
         yield from refuse(work, row, stopped)
         raise
+    if time.monotonic() - looked > STALE_AFTER:
+        # A person took their time, and somebody may have changed since what the call is about to change.
+        steps.close()
+        work.snapshots, work.undos, work.gap = [], [], None
+        steps = handler_of(work)
+        forward = yield from prepare(work, steps)
+        work.changed = dict(forward.arguments)
+        fresh = describe(work)
+        row.snapshots, row.arguments = fresh.snapshots, fresh.arguments
+    row.created_at = time.time()  # from here on it may be under way
     work.undoable = ruling.undoable
     permit = Permit(exact_digest(work, row, ruling) if row.approval else "", ruling.charges)
     keyed = work.connector.idempotency_header is not None
@@ -79,9 +95,10 @@ def guard(work: Work) -> Flow[Any]:
             whole = {**work.call.arguments, **work.changed}
             row = yield Commit("hold", lambda: context.hold(row, whole, work.border, permit))
             work.answered()
+            work.held = row
             return work.border.hold(row)
         row = yield Commit("intent", lambda: context.intend(row, rows_of(work), keyed, work.border, permit))
-    except (Frozen, LimitReached, ApprovalInvalid) as stopped:
+    except (Frozen, LimitReached, ApprovalInvalid, Refused) as stopped:
         yield from refuse(work, row, stopped)
         raise
     headers = dict(forward.headers)
@@ -111,6 +128,15 @@ def guard(work: Work) -> Flow[Any]:
         refused = f"was refused: {sent.answer.error}" if state is CallState.NOT_APPLIED else None
         work.border.tell(note(row, context.redactor.clean_text(refused) if refused else None))
     return sent.native
+
+
+def drop_held(works: Iterable[Work]) -> Flow[None]:
+    """Drop those of *works* that are held: the request they came in was stopped, and its caller has no answer."""
+    for work in works:
+        if (row := work.held) is not None:
+            told = "it was held, and is dropped: another call of the same request was stopped"
+            settle = partial(work.context.ledger.settle, row, CallState.NOT_APPLIED, row.token, error=told)
+            yield Commit("result", partial(after_effect, work, settle))
 
 
 def handler_of(work: Work) -> Handler:

@@ -210,9 +210,18 @@ def together(flows: Sequence[Flow[T]]) -> Flow[list[T]]:
         yield from _withdraw(parts, error)
         raise
     answers = iter(sent)
+    failed: BaseException | None = None
     for part in parts:
         if part.send is not None:
-            part.result = yield from _to_the_end(part.flow, next(answers))
+            answer = next(answers)
+            try:
+                part.result = yield from _to_the_end(part.flow, answer)
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised below, once the answers of all are on record
+                failed = failed or error
+    if failed is not None:
+        raise failed
     return [part.result for part in parts]
 
 

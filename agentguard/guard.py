@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from agentguard.calls import Answer, Call, Certainty, Effect
 from agentguard.connector import Connector
 from agentguard.drivers import arun, run
-from agentguard.engine import guard
+from agentguard.engine import drop_held, guard
 from agentguard.errors import AgentguardError, AnswerLost, HandlerError
 from agentguard.flow import Flow, SendTogether, Sent, together
 from agentguard.ledger.rows import CallRow
@@ -254,7 +254,13 @@ class _Passage:
         """Take each of the calls through its life, with one send for all."""
         requests = self.parts or [self.request]
         works = [self.gate.work(call, requests[n], at) for at, (n, call) in enumerate(self.calls.items())]
-        return together([guard(work) for work in works])
+        try:
+            return (yield from together([guard(work) for work in works]))
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from drop_held(works)
+            raise
 
     def outgoing(self, step: SendTogether) -> Request:
         """The request to send, with what the handlers changed, and without the calls that are on record."""

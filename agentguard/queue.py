@@ -116,6 +116,8 @@ def _items(store: Ledger) -> Iterator[Item]:
         yield Item(f"{call.session}/{call.seq}", "call in doubt", of, call, None, cause, {"sent": call.arguments})
     for undo in undos:
         call = store.call(undo.session, undo.seq)
+        if call.state is CallState.NOT_APPLIED:
+            continue  # it was not tried, and there is nothing to take back by now
         evidence = {"left": undo.left, "found": undo.found, "would_write": undo.arguments}
         assert undo.outcome is not None
         name, kind = f"{undo.session}/{undo.seq}.{undo.n}", _KINDS[undo.outcome]

@@ -50,9 +50,9 @@ class Memory:
     def __init__(self, calls: Iterable[CallRow], undos: Iterable[UndoRow]) -> None:
         self._lock = threading.Lock()
         self._calls: dict[str, deque[CallRow]] = {}
-        taken_back = {undo.seq for undo in undos if undo.name and undo.outcome is not None and undo.outcome.ok}
+        gone = taken_back(undos)
         for call in calls:
-            if call.once is None and call.state in HAPPENED_OR_MAY_HAVE and call.seq not in taken_back:
+            if call.once is None and call.state in HAPPENED_OR_MAY_HAVE and call.seq not in gone:
                 self._calls.setdefault(call.digest, deque()).append(call)
 
     def take(self, digest: str) -> CallRow | None:
@@ -65,6 +65,17 @@ class Memory:
         """Have *call* be the next again: nothing came of the one that it was handed out for."""
         with self._lock:
             self._calls.setdefault(call.digest, deque()).appendleft(call)
+
+    def forget(self, gone: set[int]) -> None:
+        """Hand out no call with one of these numbers: this process has taken them back."""
+        with self._lock:
+            for digest, waiting in self._calls.items():
+                self._calls[digest] = deque(call for call in waiting if call.seq not in gone)
+
+
+def taken_back(undos: Iterable[UndoRow]) -> set[int]:
+    """The numbers of the calls that were taken back."""
+    return {undo.seq for undo in undos if undo.name and undo.outcome is not None and undo.outcome.ok}
 
 
 def recordable(response: Response, value: Json, redactor: Redactor) -> Json:

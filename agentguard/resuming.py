@@ -11,9 +11,9 @@ from agentguard.calls import CallState, Json
 from agentguard.doubt import settle
 from agentguard.errors import InDoubt, KeyReused, UsageError
 from agentguard.flow import Commit, Flow
-from agentguard.ledger.rows import CallRow
+from agentguard.ledger.rows import ApprovalState, CallRow
 from agentguard.ledger.statements import KEYS_LAST
-from agentguard.replay import HAPPENED_OR_MAY_HAVE
+from agentguard.replay import HAPPENED_OR_MAY_HAVE, taken_back
 from agentguard.unwinding import Brake, Pace, work_for
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Checkpoint:
     pending: list[CallRow]
     """The calls of which it is not known yet whether they happened."""
     approved: list[Json]
-    """What people have agreed to and was not sent yet."""
+    """What people have agreed to and was not sent yet, as they were shown it."""
 
 
 def save_checkpoint(session: Session, name: str, state: Json) -> None:
@@ -59,17 +59,30 @@ def last_checkpoint(session: Session) -> Checkpoint | None:
         session.redactor.reveal_known(saved[-1].data.get("state")),
         [call for call in calls if call.state is CallState.COMMITTED],
         [call for call in calls if call.state in (CallState.INTENT, CallState.IN_DOUBT)],
-        [],
+        [
+            approval.card
+            for approval in session.ledger.people.approvals(session=session.id)
+            if approval.state is ApprovalState.APPROVED and approval.expires_at > time.time()
+        ],
     )
 
 
 def on_record(session: Session, work: Work) -> Flow[CallRow | None]:
     """Find the call that *work* makes again, and settle it where it is in doubt; None where it is a new one."""
-    known = _named(session, work) if work.once else session.memory and session.memory.take(work.digest)
-    if not known:
+    earlier = _named(session, work) if work.once else session.memory and session.memory.take(work.digest)
+    if not earlier:
         return None
-    if known.state not in (CallState.COMMITTED, CallState.HELD):
-        known = yield from _settled(session, work, known)
+    known: CallRow | None = earlier
+    try:
+        if earlier.state not in (CallState.COMMITTED, CallState.HELD):
+            known = yield from _settled(session, work, earlier)
+        if known is not None and known.state is CallState.COMMITTED:
+            work.border.replay(known)  # raises AnswerLost
+    except BaseException:
+        # Nothing came of it, so that a retry is the same call, and not one more.
+        if session.memory is not None and not work.once:
+            session.memory.put_back(earlier)
+        raise
     if known is not None:
         data = {"call": known.seq, "operation": known.operation}
         yield Commit("note", lambda: session.ledger.note(session.id, "repeated", data))
@@ -79,9 +92,9 @@ def on_record(session: Session, work: Work) -> Flow[CallRow | None]:
 def _named(session: Session, work: Work) -> CallRow | None:
     """The call of that name; raises KeyReused where it was a different one."""
     assert work.once is not None
-    taken_back = {u.seq for u in session.ledger.undos(session.id) if u.name and u.outcome is not None and u.outcome.ok}
+    gone = taken_back(session.ledger.undos(session.id))
     rows = session.ledger.named(session.id, work.once)
-    known = next((r for r in reversed(rows) if r.state in HAPPENED_OR_MAY_HAVE and r.seq not in taken_back), None)
+    known = next((r for r in reversed(rows) if r.state in HAPPENED_OR_MAY_HAVE and r.seq not in gone), None)
     if known is not None and known.digest != work.digest:
         raise KeyReused(
             f"{work.once!r} is the name of call {known.seq} of session {session.id}, {known.operation} on "
@@ -102,10 +115,10 @@ def _settled(session: Session, work: Work, known: CallRow) -> Flow[CallRow | Non
         return None
     if verdict.state is CallState.COMMITTED:
         return session.ledger.call(session.id, known.seq)
-    if known.key and work.connector.idempotency_header and time.time() - known.created_at < KEYS_LAST:
-        return None  # it goes out again under its key, by which the service knows whether it is the same one
-    if session.memory is not None and work.once is None:
-        session.memory.put_back(known)
+    if known.key and work.connector.idempotency_header:
+        first = min(call.created_at for call in session.calls if call.key == known.key)
+        if time.time() - first < KEYS_LAST:
+            return None  # it goes out again under its key, by which the service knows whether it is the same one
     raise InDoubt(
         f"{told}, and it is not known whether that happened ({verdict.why}). Nothing was sent. See "
         f"`agentguard queue`, and say what happened with `agentguard resolve {session.id}/{known.seq}`."

@@ -35,7 +35,7 @@ from agentguard.outbox import check_can_be_held, not_sent, send_held
 from agentguard.owning import Ownership
 from agentguard.plan import RollbackPlan, plan_rollback
 from agentguard.redaction import Redactor
-from agentguard.replay import Memory, Once, once
+from agentguard.replay import Memory, Once, once, taken_back
 from agentguard.report import CallOutcome, Report
 from agentguard.resuming import Checkpoint, last_checkpoint, on_record, save_checkpoint
 from agentguard.savepoint import Savepoint, explain, explain_async
@@ -87,6 +87,8 @@ class Session:
         """The calls of earlier owners, where this process has resumed the session."""
         self.checkpointed: Checkpoint | None = None
         """Where an earlier owner was, as it last said with `checkpoint`; None where it did not, or there was none."""
+        self._passed: set[str] = set()
+        """The savepoints that this process has come to."""
         self._tokens: list[Token[Session | None]] = []
 
     # Wrapping clients
@@ -197,9 +199,12 @@ class Session:
         """Mark a point to which `rollback(to=name)` can go back. As a block: an exception in it goes back to it."""
         self.check_takes_calls()
         with self._lock:
-            if self.redactor.public(name) in self.savepoints():
+            known = name in self.savepoints()
+            if known and (self.memory is None or name in self._passed):
                 raise UsageError(f"this session has a savepoint {name!r} already; give each its own name")
-            self.ledger.note(self.id, "savepoint", {"name": name, "seq": self.ledger.last(self.id)})
+            if not known:  # else an earlier owner was there already, and this one comes past it again
+                self.ledger.note(self.id, "savepoint", {"name": name, "seq": self.ledger.last(self.id)})
+            self._passed.add(name)
         return Savepoint(self, name)
 
     def once(self, name: str) -> AbstractContextManager[None]:
@@ -209,7 +214,7 @@ class Session:
         A second call in the block is known as `name#2`, and so on. Raises KeyReused where the call on record was a
         different one.
         """
-        return _named(self.redactor.public(name))
+        return _named(name)
 
     def checkpoint(self, name: str, state: Json = None) -> None:
         """Put the program's own *state* (JSON) on record; a process that resumes the session finds it again.
@@ -218,7 +223,7 @@ class Session:
         redacted, as everywhere.
         """
         self.check_takes_calls()
-        save_checkpoint(self, self.redactor.public(name), state)
+        save_checkpoint(self, name, state)
 
     # Looking
 
@@ -366,6 +371,8 @@ class Session:
         """Let others have the session, unless it goes on in this process."""
         goes_on = self.is_open() and (self.memory is not None or self.ownership.earlier is None)
         self.ownership.end_rollback(keep=goes_on)
+        if goes_on and self.memory is not None:
+            self.memory.forget(taken_back(self.ledger.undos(self.id)))
 
     def on_record(self, work: Work) -> Flow[CallRow | None]:
         """Find the call that *work* makes again; None where it is a new one."""

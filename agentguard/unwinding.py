@@ -107,7 +107,8 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
     try:
         told = f"{type(cause).__name__}: {cause}" if isinstance(cause, BaseException) else cause or "asked for"
         why = session.redactor.clean_text(told)
-        upto = yield from wait_for_calls(session)
+        until = leases.now() + IN_FLIGHT_SECONDS
+        upto = yield from wait_for_calls(session, until)
         if not session.ownership.holds:  # it was completed while what it held was waited for
             session.end_rollback()
             yield from hold(session)
@@ -115,6 +116,7 @@ def take_back(session: Session, to: str | None, cause: BaseException | str | Non
             yield from check_plan(session, to, brake.pace.plan)
         if to is None:
             yield Commit("begin", lambda: session.enter(SessionState.ROLLING_BACK, why))
+            upto = yield from wait_for_calls(session, until)  # another thread may have begun one; none can from here on
         else:
             session.ledger.note(session.id, "rollback to savepoint", {"name": to, "cause": why})
         yield from ask_whose(session)
@@ -149,8 +151,9 @@ def check_plan(session: Session, to: str | None, wanted: str) -> Flow[None]:
     """Raise PlanChanged unless the rollback would do what the plan *wanted* says."""
     from agentguard.plan import plan_rollback  # which looks at sessions by way of this module
 
+    newest = session.ledger.last(session.id)
     found = yield from plan_rollback(session, to)
-    if len(wanted) < 16 or not found.digest.startswith(wanted):
+    if len(wanted) < 16 or not found.digest.startswith(wanted) or session.ledger.last(session.id) != newest:
         raise PlanChanged(
             f"a rollback of session {session.id} would do something else by now than the plan {wanted[:16]} says (it "
             f"is {found.digest[:16]}). Nothing was taken back. Look at `agentguard plan {session.id}` again."
@@ -218,9 +221,9 @@ def hold(session: Session) -> Flow[None]:
         yield Pause(POLL_SECONDS)
 
 
-def wait_for_calls(session: Session) -> Flow[int]:
+def wait_for_calls(session: Session, until: float | None = None) -> Flow[int]:
     """Wait until no call of this process is under way; return the number of the last one."""
-    until = leases.now() + IN_FLIGHT_SECONDS
+    until = leases.now() + IN_FLIGHT_SECONDS if until is None else until
     while session.calls_under_way() and leases.now() < until:
         yield Pause(POLL_SECONDS)
     return session.ledger.last(session.id)

@@ -80,11 +80,13 @@ class Work:
     """The block with a name in which the program makes the call."""
     ahead: int = 0
     """How many calls of the same request come before it."""
+    once: str | None = field(init=False)
+    """The program's own name for the call. Of all calls of a request before the first is answered, which counts."""
+    held: CallRow | None = None
+    """The call on record, where it waits for the session's completion."""
 
-    @cached_property
-    def once(self) -> str | None:
-        """The program's own name for the call."""
-        return self.block.named(self.ahead) if self.block else None
+    def __post_init__(self) -> None:
+        self.once = self.block.named(self.ahead) if self.block else None
 
     def answered(self) -> None:
         """Count the call in its block: it has come to an answer that stands."""

@@ -228,9 +228,15 @@ class Database:
             with self._lock:
                 self._commit(turns)
         except BaseException as error:
+            told = self._explained(error)
+            if not isinstance(error, Exception):  # it is this thread's alone
+                told = LedgerError(
+                    f"the ledger at {self.path} was not written, as the thread that wrote for several was interrupted, "
+                    "and nothing is sent that is not on record there. Try again."
+                )
             for turn in turns:
                 if turn.error is None:
-                    turn.error = self._explained(error)
+                    turn.error = told
             if not isinstance(error, Exception):
                 raise
         finally:

@@ -219,11 +219,13 @@ class SqliteLedger:
         def job(db: apsw.Connection) -> CallRow:
             self._check_open(db, call)
             ordinal, key = key_of(db, call) if keyed else (0, call.key)
-            row = msgspec.structs.replace(call, state=CallState.INTENT, ordinal=ordinal, key=key)
+            # When it was sent, and not when it was held, tells by when it must have landed.
+            now = time.time()
+            row = msgspec.structs.replace(call, state=CallState.INTENT, ordinal=ordinal, key=key, created_at=now)
             db.execute(
-                "UPDATE call SET state = 'intent', ordinal = ?, key = ?, token = ? "
+                "UPDATE call SET state = 'intent', ordinal = ?, key = ?, token = ?, created_at = ? "
                 "WHERE session = ? AND seq = ? AND state = 'held'",
-                (ordinal, key, row.token, row.session, row.seq),
+                (ordinal, key, row.token, now, row.session, row.seq),
             )
             if db.changes() != 1:
                 raise SessionBusy(

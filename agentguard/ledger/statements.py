@@ -99,7 +99,9 @@ def key_of(db: apsw.Connection, call: CallRow) -> tuple[int, str]:
         "SELECT ordinal, key FROM call AS doubt WHERE session = ? AND digest = ? AND key IS NOT NULL "
         "AND state = 'in_doubt' "
         "AND NOT EXISTS (SELECT 1 FROM call WHERE session = doubt.session AND digest = doubt.digest "
-        "AND key = doubt.key AND state IN ('intent', 'committed')) AND created_at > ? ORDER BY seq LIMIT 1",
+        "AND key = doubt.key AND state IN ('intent', 'committed')) "
+        "AND (SELECT min(created_at) FROM call WHERE session = doubt.session AND key = doubt.key) > ? "
+        "ORDER BY seq LIMIT 1",
         (call.session, call.digest, call.created_at - KEYS_LAST),
     ).fetchone()
     if call.key is None and doubtful is not None:
