@@ -34,7 +34,7 @@ def client_of(service: str, url: str) -> Any:
         import github
 
         pauses: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
-        pauses["timeout"] = float(os.environ.get(PATIENCE, 15))
+        pauses["timeout"] = int(float(os.environ.get(PATIENCE, 15))) or 1
         return github.Github(auth=github.Auth.Token("crash-token"), base_url=url, **pauses)
     if service == "stripe":
         import stripe
