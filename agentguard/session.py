@@ -199,7 +199,7 @@ class Session:
         """Mark a point to which `rollback(to=name)` can go back. As a block: an exception in it goes back to it."""
         self.check_takes_calls()
         with self._lock:
-            known = name in self.savepoints()
+            known = self.redactor.public(name) in self.savepoints()
             if known and (self.memory is None or name in self._passed):
                 raise UsageError(f"this session has a savepoint {name!r} already; give each its own name")
             if not known:  # else an earlier owner was there already, and this one comes past it again
@@ -214,7 +214,7 @@ class Session:
         A second call in the block is known as `name#2`, and so on. Raises KeyReused where the call on record was a
         different one.
         """
-        return _named(name)
+        return _named(self.redactor.public(name))
 
     def checkpoint(self, name: str, state: Json = None) -> None:
         """Put the program's own *state* (JSON) on record; a process that resumes the session finds it again.
@@ -223,7 +223,7 @@ class Session:
         redacted, as everywhere.
         """
         self.check_takes_calls()
-        save_checkpoint(self, name, state)
+        save_checkpoint(self, self.redactor.public(name), state)
 
     # Looking
 
