@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
 from agentguard.calls import CallState, Json
-from agentguard.errors import AnswerLost
+from agentguard.errors import AnswerLost, UsageError
 from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.redaction import Redactor
 from agentguard.wire.http import Headers, Response
@@ -42,6 +43,18 @@ class Once:
 
 
 once: ContextVar[Once | None] = ContextVar("agentguard_once", default=None)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Name the calls in the block; see `Session.once`."""
+    if not name:
+        raise UsageError("a name given with `once` is a text that is not empty. Nothing was sent.")
+    token = once.set(Once(name))
+    try:
+        yield
+    finally:
+        once.reset(token)
 
 
 class Memory:

@@ -35,7 +35,7 @@ from agentguard.outbox import check_can_be_held, not_sent, send_held
 from agentguard.owning import Ownership
 from agentguard.plan import RollbackPlan, plan_rollback
 from agentguard.redaction import Redactor
-from agentguard.replay import Memory, Once, once, taken_back
+from agentguard.replay import Memory, naming, taken_back
 from agentguard.report import CallOutcome, Report
 from agentguard.resuming import Checkpoint, last_checkpoint, on_record, save_checkpoint
 from agentguard.savepoint import Savepoint, explain, explain_async
@@ -214,7 +214,7 @@ class Session:
         A second call in the block is known as `name#2`, and so on. Raises KeyReused where the call on record was a
         different one.
         """
-        return _named(self.redactor.public(name))
+        return naming(self.redactor.public(name))
 
     def checkpoint(self, name: str, state: Json = None) -> None:
         """Put the program's own *state* (JSON) on record; a process that resumes the session finds it again.
@@ -444,14 +444,3 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<agentguard session {self.id} {self._state}>"
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    if not name:
-        raise UsageError("a name given with `once` is a text that is not empty. Nothing was sent.")
-    token = once.set(Once(name))
-    try:
-        yield
-    finally:
-        once.reset(token)

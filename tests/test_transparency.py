@@ -143,7 +143,7 @@ def still(value: Any) -> str:
     """Without what changes from second to second, times and the random ids of requests, and without our marks."""
     text = json.dumps(value, default=str, sort_keys=True)
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", "TIME", text)
-    text = re.sub(r'(\\n\\n)?<!-- agentguard:ag-[0-9a-f]+ -->', "", text)  # the marks, which are said in the documents
+    text = re.sub(r"(\\n\\n)?<!-- agentguard:ag-[0-9a-f]+ -->", "", text)  # the marks, which are said in the documents
     text = re.sub(r'"metadata": \{"event_payload": \{"mark": "ag-\w+"\}, "event_type": "agentguard"\}, ', "", text)
     return re.sub(r"\b1[789]\d{8}(\.\d+)?\b|req_\w+", "TIME", text)
 
