@@ -150,7 +150,7 @@ def _of_call(
             found.append(planned(SEND, f"send {undo.name}", undo))
             continue
         try:
-            left, back, place = reveal(undo.left), reveal(undo.back), json.dumps([call.base, undo.look], sort_keys=True)
+            left, back, place = reveal(undo.left), reveal(undo.back), _place(call, undo.look)
             live = then[place] if place in then else (yield from see(border, undo, reveal))
             verdict = yield from judge(border, undo, live, left, back, reveal)
         except AgentguardError as error:
@@ -165,6 +165,12 @@ def _of_call(
         else:
             found.append(planned(CONFLICT, f"{verdict[0].replace('_', ' ')}: {verdict[1]}", undo))
     return found
+
+
+def _place(call: CallRow, look: dict[str, Json]) -> str:
+    """What a look shows, whatever its arguments are spelled as: an id is a number here and a text there."""
+    spelled = {name: str(value) if isinstance(value, int | str) else value for name, value in look["arguments"].items()}
+    return json.dumps([call.base, look["operation"], look["view"], spelled], sort_keys=True)
 
 
 def _risk(work: Unwinding, call: CallRow, undo: UndoRow) -> Risk:

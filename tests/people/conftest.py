@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,6 @@ def agent(box: Box, client: httpx.Client, ledger: Path) -> Agent:
 
 
 @pytest.fixture
-def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every owner for dead: what resumes a session here stands for another process."""
     monkeypatch.setattr(leases, "is_gone", lambda owner: True)
-    yield

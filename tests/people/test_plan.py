@@ -50,6 +50,22 @@ def test_a_plan_shows_conflicts_doubts_and_what_has_no_way_back(agent: Agent, wo
     assert not plan.ok
 
 
+def test_what_was_made_and_then_changed_is_planned_as_it_will_stand(agent: Agent) -> None:
+    session = agent.session(approver=lambda card: True)
+    guarded = agent.wrapped(session)
+    made = guarded.post("notes", json={"title": "new"}).json()["id"]
+    for body in ("first", "second"):
+        guarded.patch(f"notes/{made}", json={"body": body})
+    plan = session.plan()
+    assert [(p.symbol, p.what) for p in plan.calls] == [
+        ("~", "restore body second -> first"),
+        ("~", "restore body first -> "),
+        ("-", "delete"),
+    ]
+    assert plan.ok
+    assert session.rollback(plan=plan.digest).ok
+
+
 def test_a_rollback_does_exactly_the_plan_or_nothing(agent: Agent, worked: Any) -> None:
     session, _guarded = worked
     plan = session.plan()
