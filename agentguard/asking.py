@@ -24,6 +24,7 @@ from agentguard.errors import (
     ApprovalInvalid,
     ApprovalPending,
     ApprovalRequired,
+    SessionClosed,
 )
 from agentguard.flow import Ask, Commit, Flow, Pause
 from agentguard.ledger.chain import canonical
@@ -57,7 +58,9 @@ def approval_digest(row: CallRow, arguments: Json, policy: str) -> str:
     return hashlib.sha256(canonical(call)).hexdigest()
 
 
-def obtain(context: Context, row: CallRow, card: Card, digest: str, policy: str) -> Flow[str | None]:
+def obtain(
+    context: Context, row: CallRow, card: Card, digest: str, policy: str, *, for_undo: bool = False
+) -> Flow[str | None]:
     """Have a person agree; return the approval's name, None where a function of the program or the terminal said yes.
 
     Raises ApprovalDenied, ApprovalExpired, ApprovalPending and ApprovalRequired: whatever is not a clear yes.
@@ -109,6 +112,11 @@ def obtain(context: Context, row: CallRow, card: Card, digest: str, policy: str)
             )
         yield Pause(POLL_SECONDS)
         context.check_owner()
+        if context.taking_back and not for_undo:
+            raise SessionClosed(
+                f"session {context.id} is being taken back, and {what} waits for an approval no longer. "
+                "Nothing was sent."
+            )
         request = people.approval(request.id)
     if request.state is ApprovalState.DENIED:
         raise ApprovalDenied(

@@ -7,12 +7,14 @@ holds the public one. What is signed is the canonical JSON of `signed_text`.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentguard.errors import ConfigError, UsageError
+from agentguard.ledger.chain import canonical
 from agentguard.ledger.rows import ApprovalRow
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def signed_text(approval: ApprovalRow) -> bytes:
         "id": approval.id,
         "session": approval.session,
         "digest": approval.digest,
+        "card": hashlib.sha256(canonical(approval.card)).hexdigest(),
         "decision": str(approval.state.value),
         "by": approval.decided_by,
         "at": approval.decided_at,

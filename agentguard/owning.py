@@ -22,7 +22,8 @@ class Ownership:
         """None where this process does not own the session."""
         self.earlier: str | None = None
         """The owner from whom this process took the session."""
-        self._rolling = False
+        self.rolling = False
+        """Whether this process rolls the session back now."""
         self._lock = threading.RLock()
 
     @property
@@ -67,7 +68,7 @@ class Ownership:
         Returns the session as it was found, where this process did not own it before.
         """
         with self._lock:
-            if self._rolling:
+            if self.rolling:
                 raise SessionBusy(
                     f"session {self.session} is being rolled back by another thread. Nothing was taken back here. "
                     "Look at it with `agentguard show` and ask again when that is done."
@@ -75,13 +76,13 @@ class Ownership:
             found = None
             if self.lease is None or not self.lease.renew():
                 found = self.claim(steal=steal)
-            self._rolling = True
+            self.rolling = True
             return found
 
     def end_rollback(self, *, keep: bool) -> None:
         """Let others have the session, unless it is to *keep*: it goes on in this process."""
         with self._lock:
-            self._rolling = False
+            self.rolling = False
             if not keep:
                 self.release()
 

@@ -20,6 +20,7 @@ from agentguard.calls import CallState, Json, Outcome
 from agentguard.errors import NoSuchItem, SessionBusy, UsageError
 from agentguard.ledger import Ledger, locate
 from agentguard.ledger.rows import CallRow, SessionRow, SessionState, UndoRow, UndoState
+from agentguard.redaction import Redactor
 
 Action = Literal["applied", "not_applied", "retry", "force", "close"]
 ACTIONS: dict[str, tuple[Action, ...]] = {
@@ -165,6 +166,7 @@ def resolve(
         raise SessionBusy(
             f"session {of.id} belongs to a process that lives. Nothing was done. Wait until it has ended."
         )
+    note = Redactor().clean_text(note)
     decision = {"action": action, "by": by, "note": note, "at": time.time()}
     if action in ("retry", "force"):
         _again(store, item, decision, clients or {}, force=action == "force")

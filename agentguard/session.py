@@ -305,10 +305,7 @@ class Session:
         return self.drive(lambda: take_back_one(self, seq, brake, force), "session.arollback()")
 
     def settle(self) -> list[CallRow]:
-        """Find out about the calls in doubt, by evidence; return those of which nothing is known. Takes nothing back.
-
-        For a session that this process owns; raises SessionLost otherwise.
-        """
+        """Find out about the calls in doubt, by evidence; return those of which nothing is known. Raises SessionLost."""
         self.check_owner()
         return self.drive(lambda: settle_doubts(self, Brake(Pace())), "session.asettle()")
 
@@ -342,6 +339,11 @@ class Session:
     def token(self) -> int:
         """By which this process writes for the session; 0 where it does not own it."""
         return self.ownership.token
+
+    @property
+    def taking_back(self) -> bool:
+        """Whether this process rolls the session back now."""
+        return self.ownership.rolling
 
     def check_owner(self) -> None:
         """Raise SessionLost unless a send may start now for this session in this process."""

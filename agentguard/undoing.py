@@ -128,7 +128,7 @@ def may_be_sent(work: Unwinding, border: Border, call: CallRow, undo: UndoRow) -
         intent=context.intent,
     )
     digest = approval_digest(row, [undo.session, undo.seq, undo.n, masked(undo.arguments)], ruling.policy)
-    approval = yield from obtain(context, row, card, digest, ruling.policy)
+    approval = yield from obtain(context, row, card, digest, ruling.policy, for_undo=True)
     if approval is not None:
         yield Commit("approval", lambda: context.ledger.people.use(approval, undo, digest))
 

@@ -44,6 +44,10 @@ class Context(Protocol):
     def check_owner(self) -> None:
         """Raise SessionLost unless a send may start now for this session in this process."""
 
+    @property
+    def taking_back(self) -> bool:
+        """Whether this process rolls the session back now."""
+
     def on_record(self, work: Work) -> Flow[CallRow | None]:
         """Find the call that *work* makes again; None where it is a new one. Settles it where it is in doubt."""
 

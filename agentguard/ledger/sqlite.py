@@ -292,7 +292,7 @@ class SqliteLedger:
 
         def job(db: apsw.Connection) -> bool:
             found: Any = db.execute(
-                "SELECT call.state, session.token FROM call JOIN session ON session.id = call.session "
+                "SELECT call.state, session.token, session.state FROM call JOIN session ON session.id = call.session "
                 "WHERE session = ? AND seq = ?",
                 (call.session, call.seq),
             ).fetchone()
@@ -317,6 +317,8 @@ class SqliteLedger:
             put_event(db, call.session, state, sealed, call.seq)
             if state is CallState.COMMITTED and call.key:
                 _settle_repeats(db, call)
+            if state is CallState.COMMITTED and found[2] in (SessionState.PARTIAL, SessionState.ROLLED_BACK):
+                _came_too_late(db, call)
             return True
 
         return self.database.write(kind, job)
@@ -406,3 +408,13 @@ def _settle_repeats(db: apsw.Connection, call: CallRow) -> None:
         )
         give_back(db, msgspec.structs.replace(call, seq=seq))
         put_event(db, call.session, CallState.NOT_APPLIED, {"error": error}, seq)
+
+
+def _came_too_late(db: apsw.Connection, call: CallRow) -> None:
+    """A call that turns out to have happened when its session was taken back already is for a person to take back."""
+    why = "it turned out to have happened when the rollback was over; roll back again"
+    left = db.execute("SELECT n FROM undo WHERE session = ? AND seq = ? AND outcome IS NULL", (call.session, call.seq))
+    for (n,) in left.fetchall():
+        undo = UndoRow(session=call.session, seq=call.seq, n=int(str(n)), name="")
+        change_undo(db, undo, UndoState.DONE, Outcome.FAILED, why, None)
+        put_event(db, call.session, f"undo {Outcome.FAILED}", {"detail": why}, call.seq, undo.n)

@@ -364,3 +364,22 @@ def test_an_undo_of_a_call_that_did_not_happen_needs_nobody(
     assert [item.kind for item in queue(ledger)][:1] == ["call in doubt"]
     agentguard.resolve(f"{session.id}/1", "not_applied", by="ops", note="looked", ledger=ledger)
     assert queue(ledger) == []
+
+
+def test_a_call_that_turns_out_to_have_happened_after_the_rollback_stays_in_the_queue(
+    box: Box, client: httpx.Client, session: agentguard.Session, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentguard.unwinding.IN_FLIGHT_SECONDS", 0.1)
+    guarded: Any = agentguard.wrap(client, session, notes)
+    box.fault("delay_before", "POST", seconds=1.5)
+    thread = threading.Thread(target=lambda: guarded.post("notes", json={"title": "late"}))
+    thread.start()
+    while not session.calls:
+        time.sleep(0.01)
+    assert not session.rollback().ok
+    thread.join(10)
+    assert session.calls[0].state is CallState.COMMITTED
+    assert [item.kind for item in queue(ledger)] == ["failed undo"]
+    assert session.rollback().ok
+    assert box.snapshot()["notes"] == {}
+    assert queue(ledger) == []

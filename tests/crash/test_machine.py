@@ -42,7 +42,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "late": {"seconds": 0.01},
 }
 fault = st.sampled_from([*[""] * len(FAULTS), *FAULTS])
-NOTES = {str(n): {"id": n, "title": f"note {n}", "body": "as it was"} for n in (1, 2, 3)}
+NOTES = {str(n): {"id": n, "title": f"from before {n}", "body": "as it was"} for n in (1, 2, 3)}
 number = st.integers(0, 9)
 verb = st.sampled_from(["PATCH", "DELETE", "POST"])
 

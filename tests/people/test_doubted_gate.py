@@ -388,3 +388,34 @@ def test_a_session_that_is_being_taken_back_is_not_purged(agent: Agent, monkeypa
     monkeypatch.undo()
     rolling.join(30)
     assert told[0].ok, told
+
+
+def test_an_approval_that_waits_for_its_answer_ends_when_the_session_was_taken_back(agent: Agent) -> None:
+    session = agent.session(approver="wait")
+    told: list[Any] = []
+    asking = threading.Thread(target=lambda: told.append(_told(lambda: agent.wrapped(session).post("purge", json={}))))
+    asking.start()
+    deadline = time.monotonic() + 10
+    while not agent.store.people.approvals(pending=True) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    begun = time.monotonic()
+    assert session.rollback().ok
+    took = time.monotonic() - begun
+    asking.join(5)
+    assert not asking.is_alive(), "it waits on for an answer that nothing comes of"
+    assert isinstance(told[0], agentguard.AgentguardError), told
+    assert took < 10
+    assert agent.purges() == 0
+
+
+def test_a_signature_covers_what_the_approver_was_shown(agent: Agent, tmp_path: Path) -> None:
+    from agentguard.keys import load_key, new_key, sign, signed_by
+
+    public = new_key(tmp_path / "ann.pem")
+    session = agent.session()
+    row = agent.store.people.approval(agent.asks(session))
+    row.decided_by = row.key = "ann"
+    row.signature = sign(row, load_key(tmp_path / "ann.pem"))
+    assert signed_by(row, {"ann": public}) == "ann"
+    row.card = {**row.card, "target": "something harmless"}
+    assert signed_by(row, {"ann": public}) is None
