@@ -27,7 +27,7 @@ from tests.crash.conftest import quick_folder
 from tests.crash.world import UNDECIDED, Life, Process, Theatre, left_open
 
 EVERYTHING = os.environ.get("AGENTGUARD_CRASH") == "all"
-LIVES, STEPS = (400, 50) if EVERYTHING else (50, 25)
+LIVES, STEPS = (400, 50) if EVERYTHING else (60, 25)
 
 OF_THE_WORK = sorted(
     p for p in POINTS if p.partition("_")[2] in ("intent", "result", "send", "look", "hold", "refusal")
