@@ -68,6 +68,10 @@ class Unwinding:
         """By which this process writes."""
         return self.context.token
 
+    def landing(self, undo: UndoRow) -> float:
+        """Seconds until an undo that was sent before must have landed or been given up."""
+        return min(max((undo.updated_at or 0.0) + self.deadline - time.time(), 0.0), self.deadline)
+
     def remaining(self, call: CallRow) -> float:
         """Seconds until *call* must have landed or been given up."""
         return min(max(call.created_at + self.deadline - time.time(), 0.0), self.deadline)

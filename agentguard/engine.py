@@ -86,7 +86,7 @@ def guard(work: Work) -> Flow[Any]:
         work.changed = dict(forward.arguments)
         fresh = describe(work)
         row.snapshots, row.arguments = fresh.snapshots, fresh.arguments
-    row.created_at = time.time()  # from here on it may be under way
+        row.created_at = fresh.created_at  # by which it is known when the request must have landed
     work.undoable = ruling.undoable
     permit = Permit(exact_digest(work, row, ruling) if row.approval else "", ruling.charges)
     keyed = work.connector.idempotency_header is not None

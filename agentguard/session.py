@@ -305,7 +305,7 @@ class Session:
         return self.drive(lambda: take_back_one(self, seq, brake, force), "session.arollback()")
 
     def settle(self) -> list[CallRow]:
-        """Find out about the calls in doubt, by evidence; return those of which nothing is known. Raises SessionLost."""
+        """Find out about calls in doubt, by evidence; return those of which nothing is known. Raises SessionLost."""
         self.check_owner()
         return self.drive(lambda: settle_doubts(self, Brake(Pace())), "session.asettle()")
 

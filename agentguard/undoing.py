@@ -56,12 +56,17 @@ def run_undo(
         arguments, left, back = reveal(undo.arguments), reveal(undo.left), reveal(undo.back)
         verdict = None
         if undo.look is not None:
-            for wait in looks_at(since):
+            waits = [*looks_at(since)]
+            while waits:
+                wait = waits.pop(0)
                 if wait:
                     yield Pause(wait)
                 found = yield from see(border, undo, reveal)
                 verdict = yield from judge(border, undo, found, left, back, reveal, deleted)
-                if verdict is None or verdict[0] is not Outcome.ALREADY_UNDONE:
+                under_way = work.landing(undo) if verdict is None and sent_before(undo) else 0.0
+                if under_way:
+                    waits = [under_way]  # what was sent before may still land: it is not sent a second time until then
+                elif verdict is None or verdict[0] is not Outcome.ALREADY_UNDONE:
                     break
         elif sent_before(undo):
             verdict = Outcome.IN_DOUBT, "it was sent before, and nothing shows whether it happened; not sent again"

@@ -310,7 +310,7 @@ def test_time_for_a_late_request_counts_from_its_sending_and_not_from_the_questi
 
     def approver(_card: Any) -> bool:
         nonlocal agreed
-        time.sleep(0.3)
+        time.sleep(1.1)
         agreed = time.time()
         return True
 
