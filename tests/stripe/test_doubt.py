@@ -371,7 +371,8 @@ def test_a_call_that_is_made_again_a_day_later_is_not_sent_under_the_old_key(
     with pytest.raises(stripe.APIConnectionError):
         create(params={"name": "Ada"})
     later = time.time() + 24 * 3600
-    monkeypatch.setattr("agentguard.entries.time", SimpleNamespace(time=lambda: later))
+    for module in ("entries", "engine"):  # where a call gets the time of its intent
+        monkeypatch.setattr(f"agentguard.{module}.time", SimpleNamespace(time=lambda: later))
     stripe_box._call("clock", {"advance": 24 * 3600})
     create(params={"name": "Ada"})
     first, second = (request["headers"]["idempotency-key"] for request in stripe_box.requests("POST"))
