@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -362,21 +361,19 @@ def test_the_stand_in_is_never_sent(key: str, body: bytes, becomes: bytes) -> No
 
 
 def test_a_call_that_is_made_again_a_day_later_is_not_sent_under_the_old_key(
-    stripe_box: Box, client: Any, session: Session, monkeypatch: pytest.MonkeyPatch
+    stripe_box: Box, client: Any, session: Session
 ) -> None:
-    import time
-
     create = agentguard.wrap(client, session).v1.customers.create
     stripe_box.fault("drop_before")
     with pytest.raises(stripe.APIConnectionError):
         create(params={"name": "Ada"})
-    later = time.time() + 24 * 3600
-    for module in ("entries", "engine"):  # where a call gets the time of its intent
-        monkeypatch.setattr(f"agentguard.{module}.time", SimpleNamespace(time=lambda: later))
+    age: Any = lambda db: db.execute("UPDATE call SET created_at = created_at - 24 * 3600")  # noqa: E731 - one statement
+    session.ledger.database.write("age", age, durable=True)  # type: ignore[attr-defined]  # the SQLite ledger's own
     stripe_box._call("clock", {"advance": 24 * 3600})
     create(params={"name": "Ada"})
     first, second = (request["headers"]["idempotency-key"] for request in stripe_box.requests("POST"))
     assert first != second
+    stripe_box._call("clock", {"advance": -24 * 3600})
     assert session.rollback().ok
     assert [call.state for call in session.calls] == [CallState.NOT_APPLIED, CallState.COMMITTED]
 
