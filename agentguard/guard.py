@@ -60,6 +60,10 @@ class Capture:
 _capture: ContextVar[Capture | None] = ContextVar("agentguard_capture", default=None)
 
 
+class _NeverPassed(AgentguardError):
+    """A request of ours went another way: whether it reached the service is not known."""
+
+
 class Scope:
     """A method of a wrapped client that is being called, as the proxy names it."""
 
@@ -96,7 +100,8 @@ class Guard:
 
     def never_left(self, error: BaseException) -> bool:
         """Whether *error* proves that nothing reached the service. Errors of our own come before anything is sent."""
-        return isinstance(error, AgentguardError) or self.seam.never_left(error)
+        ours = isinstance(error, AgentguardError) and not isinstance(error, _NeverPassed)
+        return ours or self.seam.never_left(error)
 
     # The gate
 
@@ -222,7 +227,7 @@ class Guard:
         if capture.error is not None:
             raise capture.error  # which the SDK kept to itself
         if capture.response is None:
-            raise AgentguardError(f"{call.operation} was issued through {self.seam.sdk} and never passed the gate")
+            raise _NeverPassed(f"{call.operation} was issued through {self.seam.sdk} and never passed the gate")
         return self.connector.codec.answer(self.connector.table.by_name[call.operation], capture.response)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Guard:

@@ -87,7 +87,9 @@ def recover(
             result = _recover(row, store, clients, on_alert, concurrency)
         except (SessionBusy, SessionLost):
             continue  # another process is at it
-        except AgentguardError as error:
+        except Exception as error:
+            if not isinstance(error, AgentguardError):
+                log.exception("agentguard: session %s could not be recovered", row.id)
             log.warning("agentguard: session %s could not be recovered: %s", row.id, error)
             result = Recovered(row.id, row.agent, row.intent, store.session(row.id).state, failed=str(error))
         found.append(result)

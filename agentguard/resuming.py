@@ -39,7 +39,7 @@ class Checkpoint:
 def save_checkpoint(session: Session, name: str, state: Json) -> None:
     """Put the program's *state* on record, durable."""
     try:
-        kept = json.loads(json.dumps(state))
+        kept = json.loads(json.dumps(state, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise UsageError(
             f"the state of the checkpoint {name!r} is not JSON ({error}). It was not put on record. "

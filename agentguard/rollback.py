@@ -196,11 +196,12 @@ def take_back(
         return None
     if call.effect in (Effect.READ, Effect.DRAFT) and not undos:
         return None
-    # What an earlier rollback has taken back, and what has no way back, takes no client to be told.
-    outcomes = [(undo.outcome, undo.detail) for undo in reversed(undos) if undo.outcome and is_final(undo)]
-    if outcomes and len(outcomes) == len(undos):
-        return summed_up(call, outcomes)
+    # What an earlier rollback has taken back, and what has no way back, takes no client to be told; but that a call has
+    # no way back says nothing of one that may not have happened.
     doubtful = call.state in (CallState.INTENT, CallState.IN_DOUBT)
+    outcomes = [(undo.outcome, undo.detail) for undo in reversed(undos) if undo.outcome and is_final(undo)]
+    if outcomes and len(outcomes) == len(undos) and not (doubtful and any(not o.ok for o, _told in outcomes)):
+        return summed_up(call, outcomes)
     outcomes = []
     try:
         if call.state is CallState.COMMITTED and not undos:

@@ -31,10 +31,11 @@ def welcome(world: World) -> None:
 
 
 def farewell(world: World) -> None:
-    """Remove a contact that was there before, and put another in its place."""
+    """Remove a contact that was there before, put another in its place, and send a mail that cannot be called back."""
     api = world["resend"]
     api.delete("/audiences/everybody/contacts/c0")
     api.post("/audiences/everybody/contacts", json={"email": "ashu@example.com"})
+    api.post("/emails", json=MAIL)
 
 
 CANCELED: Residue = {r"resend\.emails\.\w+": lambda mail: mail["last_event"] == "canceled"}
