@@ -237,18 +237,33 @@ def ask_whose(session: Session) -> Flow[None]:
             yield from whose(border)
 
 
+def hidden(call: CallRow, calls: list[CallRow]) -> bool:
+    """Whether what *call* may have done cannot be told by the state: a newer call has changed the same thing."""
+    same = (call.connector, call.base, call.target)
+    newer = (other for other in calls if other.seq > call.seq and other.state is CallState.COMMITTED)
+    return any((other.connector, other.base, other.target) == same for other in newer)
+
+
 def settle_doubts(session: Session, brake: Brake) -> Flow[list[CallRow]]:
     """Settle what can be of the calls in doubt; return those that cannot be."""
     yield from ask_whose(session)
     work = work_for(session, brake)
     undos = session.ledger.undos(session.id)
     left = []
-    for call in session.calls:
+    calls = session.calls
+    for call in calls:
         if call.state not in (CallState.INTENT, CallState.IN_DOUBT):
             continue
+        own = [undo for undo in undos if undo.seq == call.seq]
+        if own and all(undo.outcome is not None and undo.outcome.ok for undo in own):
+            continue  # the state from before it was read back: what is there since is the work of another call
         try:
-            own = [undo for undo in undos if undo.seq == call.seq]
-            verdict = yield from settle(work, session.clients.of(call), call, own)
+            border = session.clients.of(call)
+            if call.name not in border.connector.finders and hidden(call, calls):
+                why = "the answer was lost, and a newer call about the same thing hides what it did"
+                verdict = yield from unknown(work, call, own, why)
+            else:
+                verdict = yield from settle(work, border, call, own)
             unsettled = verdict.state is CallState.IN_DOUBT and not (verdict.outcome and verdict.outcome.ok)
         except SessionLost:
             raise

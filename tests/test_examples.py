@@ -172,8 +172,9 @@ def tell(name: str, shared: Path) -> Told:
 def test_a_story_ends_well_and_says_what_it_is_about(name: str, shared: Path) -> None:
     story = tell(name, shared)
     assert story.code == 0, story.said + story.wrong
-    assert story.wrong == ""
-    assert [sentence for sentence in SENTENCES[name] if sentence not in story.said] == []
+    # That a forged approval was found is said by the library itself.
+    assert [line for line in story.wrong.splitlines() if "does not count" not in line] == []
+    assert [sentence for sentence in SENTENCES[name] if sentence not in story.said + story.wrong] == []
     assert 10 <= len(story.said.splitlines()) <= 30
     assert story.counts["read"] > 0, "an agent looks before it writes"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import TextIO
 
 import click
 
@@ -103,9 +104,14 @@ def _log_in_lines() -> None:
                 told += f" ({type(record.exc_info[1]).__name__}: {record.exc_info[1]})"
             return f"agentguard: {visible(' '.join(told.removeprefix('agentguard: ').split()))}"
 
+    class ToStderr(logging.StreamHandler[TextIO]):
+        def emit(self, record: logging.LogRecord) -> None:
+            self.setStream(sys.stderr)  # whatever that is by now
+            super().emit(record)
+
     log = logging.getLogger("agentguard")
     if not log.handlers:
-        handler = logging.StreamHandler()
+        handler = ToStderr(sys.stderr)
         handler.setFormatter(OneLine())
         log.addHandler(handler)
 

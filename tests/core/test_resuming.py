@@ -106,6 +106,23 @@ def test_an_update_whose_answer_was_lost_is_settled_by_the_state(
     assert box.snapshot()["notes"]["1"]["body"] == "as it was"
 
 
+def test_what_a_repeat_did_is_not_taken_for_the_call_that_was_lost(
+    box: Box, client: httpx.Client, ledger: Path, gone: None
+) -> None:
+    client.post("notes", json={"title": "one", "body": "as it was"})
+    box.fault("drop_before", "PATCH")
+    guarded: Any = agentguard.wrap(client, resumed(ledger), notes)
+    with pytest.raises(httpx.HTTPError):
+        guarded.patch("notes/1", json={"body": "changed"})
+    again = resumed(ledger)
+    assert agentguard.wrap(client, again, notes).patch("notes/1", json={"body": "changed"}).status_code == 200
+    again.complete()
+    assert [call.state for call in again.calls] == [CallState.IN_DOUBT, CallState.COMMITTED]
+    assert again.rollback().ok
+    assert box.snapshot()["notes"]["1"]["body"] == "as it was"
+    assert len(box.requests("PATCH")) == 3
+
+
 def test_a_named_call_is_made_once_in_any_process(box: Box, client: httpx.Client, ledger: Path, gone: None) -> None:
     for attempt in range(2):
         session = resumed(ledger)

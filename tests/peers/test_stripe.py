@@ -56,9 +56,9 @@ def test_another_process_takes_a_charge_back(stripe_stateful_mock: StandIn, ledg
     with session:
         made = agentguard.wrap(client, session).v1.charges.create(TEA)
     again = agentguard.load(session.id, clients={"stripe": connect(stripe_stateful_mock.url)}, ledger=ledger)
-    assert [result.outcome for result in again.rollback().outcomes] == [Outcome.COMPENSATED]
+    assert [result.outcome for result in again.rollback(agreed=True).outcomes] == [Outcome.COMPENSATED]
     assert client.v1.charges.retrieve(made.id).amount_refunded == TEA["amount"]
-    assert [result.outcome for result in again.rollback().outcomes] == [Outcome.COMPENSATED]
+    assert [result.outcome for result in again.rollback(agreed=True).outcomes] == [Outcome.COMPENSATED]
     assert len(world(client)["refunds"]) == 1
 
 
