@@ -106,7 +106,7 @@ def _log_in_lines() -> None:
 
     class ToStderr(logging.StreamHandler[TextIO]):
         def emit(self, record: logging.LogRecord) -> None:
-            self.setStream(sys.stderr)  # whatever that is by now
+            self.stream = sys.stderr  # whatever that is by now: the former one may be closed, and is not flushed
             super().emit(record)
 
     log = logging.getLogger("agentguard")
