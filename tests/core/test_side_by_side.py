@@ -120,8 +120,9 @@ def test_what_is_transient_is_tried_again_and_what_is_not_is_not(
 
 
 INTERRUPTED = """
-import sys, httpx, agentguard
+import signal, sys, httpx, agentguard
 from tests.core.notes import notes
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell starts without it
 url, ledger = sys.argv[1:]
 session = agentguard.session(agent="tester", intent="keep notes", id="s1", ledger=ledger)
 client = agentguard.wrap(httpx.Client(base_url=f"{url}/v1/"), session, notes)
