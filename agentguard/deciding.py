@@ -43,12 +43,7 @@ def decide(
     UsageError where the configuration asks for a signature and there is none.
     """
     terms = terms or Terms()
-    request = ledger.people.approval(name)
-    if standing(request) != ApprovalState.PENDING.value:
-        raise ApprovalInvalid(
-            f"the request {name} is {standing(request)} already. Nothing was decided. `agentguard approvals` lists "
-            "what waits."
-        )
+    request = _waiting(ledger, name)
     private = None
     if key is not None:
         from agentguard.keys import load_key, public_of
@@ -69,21 +64,8 @@ def decide(
         )
     if not by:
         raise UsageError("it has to be said who decides. Nothing was decided. Use --by, or a key.")
-    session = ledger.session(request.session)
-    if approve and terms.approvers and by not in terms.approvers:
-        raise ApprovalInvalid(f"{by} is not one of those who may approve here. Nothing was decided. Ask one of them.")
-    if approve and terms.must_differ and by in (session.agent, session.user):
-        raise ApprovalInvalid(
-            f"{by} is the agent or its user, who cannot approve their own calls. Nothing was decided. "
-            "Ask somebody else."
-        )
-    decision = msgspec.structs.replace(
-        request,
-        state=ApprovalState.APPROVED if approve else ApprovalState.DENIED,
-        decided_at=time.time(),
-        decided_by=by,
-        why=Redactor().clean_text(why) or None,
-    )
+    _check_right(ledger, request, terms, approve=approve, by=by)
+    decision = as_decided(request, approve=approve, by=by, why=Redactor().clean_text(why), at=time.time())
     if private is not None:
         from agentguard.keys import sign
 
@@ -91,3 +73,60 @@ def decide(
         decision.signature = sign(decision, private)
     ledger.people.decide(decision)
     return decision
+
+
+def decide_signed(
+    ledger: Ledger, name: str, *, approve: bool, by: str, why: str, at: float, signature: str, terms: Terms
+) -> ApprovalRow:
+    """Put a decision about the request *name* on record that was signed elsewhere, *at* seconds since 1970.
+
+    Raises ApprovalInvalid as `decide` does, and where *signature* is not over exactly this decision.
+    """
+    from agentguard.keys import signed_by
+
+    request = _waiting(ledger, name)
+    decision = as_decided(request, approve=approve, by=by, why=why, at=at)
+    decision.key, decision.signature = by, signature
+    if signed_by(decision, terms.keys) is None:
+        raise ApprovalInvalid(
+            f"the signature is not over this decision, by the key of {by} that may approve here. Nothing was decided. "
+            "Sign it with the key that [approvals] keys in agentguard.toml names."
+        )
+    _check_right(ledger, request, terms, approve=approve, by=by)
+    ledger.people.decide(decision)
+    return decision
+
+
+def as_decided(request: ApprovalRow, *, approve: bool, by: str, why: str, at: float) -> ApprovalRow:
+    """*request* as it is once it is decided: what a key signs."""
+    return msgspec.structs.replace(
+        request,
+        state=ApprovalState.APPROVED if approve else ApprovalState.DENIED,
+        decided_at=at,
+        decided_by=by,
+        why=why or None,
+    )
+
+
+def _waiting(ledger: Ledger, name: str) -> ApprovalRow:
+    request = ledger.people.approval(name)
+    if standing(request) != ApprovalState.PENDING.value:
+        raise ApprovalInvalid(
+            f"the request {name} is {standing(request)} already. Nothing was decided. `agentguard approvals` lists "
+            "what waits."
+        )
+    return request
+
+
+def _check_right(ledger: Ledger, request: ApprovalRow, terms: Terms, *, approve: bool, by: str) -> None:
+    """Anybody may say no. Raises ApprovalInvalid where *by* may not say yes."""
+    if not approve:
+        return
+    session = ledger.session(request.session)
+    if terms.approvers and by not in terms.approvers:
+        raise ApprovalInvalid(f"{by} is not one of those who may approve here. Nothing was decided. Ask one of them.")
+    if terms.must_differ and by in (session.agent, session.user):
+        raise ApprovalInvalid(
+            f"{by} is the agent or its user, who cannot approve their own calls. Nothing was decided. "
+            "Ask somebody else."
+        )

@@ -34,10 +34,10 @@ import msgspec
 from agentguard.asking import Terms
 from agentguard.calls import Json
 from agentguard.config import approval_terms
-from agentguard.deciding import card_of_request, decide, standing
+from agentguard.deciding import as_decided, card_of_request, decide, decide_signed
 from agentguard.errors import ApprovalInvalid, UsageError
 from agentguard.ledger import Ledger
-from agentguard.ledger.rows import ApprovalRow, ApprovalState
+from agentguard.ledger.rows import ApprovalRow
 
 OLDEST = 300.0
 """Seconds after which what was sent counts no more, as Slack recommends; clocks may differ by as much."""
@@ -153,38 +153,19 @@ def webhook(
         raise _invalid(f"the webhook's message is no decision ({error})", "Make it with webhook_message()") from error
     _check_age(given.at)
     terms = terms or approval_terms()
-    if given.signature is not None:
-        return _decide_signed(ledger, given, terms)
-    return decide(ledger, given.request, approve=given.decision == "approve", by=given.by, why=given.why, terms=terms)
-
-
-def _decide_signed(ledger: Ledger, given: _Decision, terms: Terms) -> ApprovalRow:
-    """Put a decision on record that was signed elsewhere; who may decide what is as `deciding.decide` has it."""
-    from agentguard.keys import signed_by
-
-    request = ledger.people.approval(given.request)
-    if standing(request) != ApprovalState.PENDING.value:
-        raise _invalid(f"the request {request.id} is {standing(request)} already", _LISTS)
     approve = given.decision == "approve"
-    decision = msgspec.structs.replace(
-        request,
-        state=ApprovalState.APPROVED if approve else ApprovalState.DENIED,
-        decided_at=given.at,
-        decided_by=given.by,
-        why=given.why or None,
-        key=given.by,
+    if given.signature is None:
+        return decide(ledger, given.request, approve=approve, by=given.by, why=given.why, terms=terms)
+    return decide_signed(
+        ledger,
+        given.request,
+        approve=approve,
+        by=given.by,
+        why=given.why,
+        at=given.at,
         signature=given.signature,
+        terms=terms,
     )
-    if signed_by(decision, terms.keys) is None:
-        told = f"the signature is not over this decision, by the key of {given.by} that may approve here"
-        raise _invalid(told, "Sign it with the key that [approvals] keys in agentguard.toml names")
-    session = ledger.session(request.session)
-    if approve and terms.approvers and given.by not in terms.approvers:
-        raise _invalid(f"{given.by} is not one of those who may approve here", "Ask one of them")
-    if approve and terms.must_differ and given.by in (session.agent, session.user):
-        raise _invalid(f"{given.by} is the agent or its user, who cannot approve their own calls", "Ask somebody else")
-    ledger.people.decide(decision)
-    return decision
 
 
 def webhook_message(
@@ -206,8 +187,7 @@ def webhook_message(
     if key is not None:
         from agentguard.keys import load_key, sign
 
-        state = ApprovalState.APPROVED if approve else ApprovalState.DENIED
-        made = msgspec.structs.replace(request, state=state, decided_at=at, decided_by=by, why=why or None)
+        made = as_decided(request, approve=approve, by=by, why=why, at=at)
         message["signature"] = sign(made, load_key(key))
     body = json.dumps(message).encode()
     headers = {"Content-Type": "application/json", SIGNATURE: f"sha256={_hmac(body, _secret(secret))}"}

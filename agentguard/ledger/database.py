@@ -126,10 +126,8 @@ class Database:
         self._lock = threading.RLock()
         """Held by whoever uses the connection."""
         self._queue: deque[_Turn[Any]] = deque()
-        self._led = False
-        """Whether somebody leads."""
-        self._successor: _Turn[Any] | None = None
-        """Who leads next, from when that is decided until it has begun."""
+        self._leader: _Turn[Any] | None = None
+        """The turn whose thread writes for all that wait, or shall as soon as it is awake."""
         self._turns = threading.Lock()
         self._forking = False
         self._closed = False
@@ -192,39 +190,41 @@ class Database:
         *name* is that of its failpoint, `mid_NAME`: just before the commit.
         """
         turn = _Turn(name, job, durable)
-        with self._turns:
-            self._queue.append(turn)
-            if self._led:
-                turn.awake = threading.Event()
-            self._led = True
-        if turn.awake is not None:
-            try:
+        try:
+            with self._turns:
+                if self._leader is None:
+                    self._leader = turn
+                else:
+                    turn.awake = threading.Event()
+                self._queue.append(turn)
+            if turn.awake is not None:
                 turn.awake.wait()
-            except BaseException:
-                self._leave(turn)
-                raise
-        if not turn.done:
-            self._lead()
+            if not turn.done:
+                self._lead()
+        except BaseException:
+            self._leave(turn)
+            raise
         if turn.error is not None:
             raise turn.error
         return turn.result  # type: ignore[return-value]  # it has been set where there is no error
 
     def _leave(self, turn: _Turn[Any]) -> None:
-        """Take back a turn whose thread is interrupted while it waits; where it is to lead, it has to."""
+        """Take back a turn whose thread is interrupted; where it was to lead, or to wake who leads next, it has to."""
         with self._turns:
-            leads = self._successor is turn
-            if not leads and turn in self._queue:
+            if turn in self._queue:
                 self._queue.remove(turn)
-        if leads:
+            leader = self._leader
+        if leader is turn:
             self._lead()
+        elif leader is not None and leader.awake is not None:
+            leader.awake.set()
 
     def _lead(self) -> None:
         """Commit what waits, then let the next one lead."""
-        with self._turns:
-            self._successor = None
-            turns = list(self._queue)
-            self._queue.clear()
+        turns: deque[_Turn[Any]] = deque()
         try:
+            with self._turns:
+                turns, self._queue = self._queue, deque()
             with self._lock:
                 self._commit(turns)
         except BaseException as error:
@@ -243,15 +243,14 @@ class Database:
             for turn in turns:
                 turn.done = True
             with self._turns:
-                successor = self._successor = self._queue[0] if self._queue else None
-                self._led = successor is not None
+                leader = self._leader = self._queue[0] if self._queue else None
             for turn in turns:
                 if turn.awake is not None:
                     turn.awake.set()
-            if successor is not None and successor.awake is not None:
-                successor.awake.set()
+            if leader is not None and leader.awake is not None:
+                leader.awake.set()
 
-    def _commit(self, turns: list[_Turn[Any]]) -> None:
+    def _commit(self, turns: deque[_Turn[Any]]) -> None:
         self.reconnect()
         durable = any(turn.durable for turn in turns)
         with self._alone:
@@ -359,7 +358,7 @@ class Database:
         """Let the side that calls use it again. The threads that waited for their turn are on the parent's side."""
         if child:
             self._lock, self._turns = threading.RLock(), threading.Lock()
-            self._queue, self._led, self._successor = deque(), False, None
+            self._queue, self._leader = deque(), None
         else:
             self._lock.release()
 
