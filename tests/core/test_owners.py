@@ -124,17 +124,23 @@ def test_a_service_without_a_client_is_named_and_the_session_stays_for_a_person(
 def test_a_stalled_owner_starts_no_send_after_another_process_took_over(
     point: str, box: Box, ledger: Path, others: Others, connector: None
 ) -> None:
-    """SIGSTOP beyond the lease, takeover, SIGCONT."""
-    process = agent(box, ledger, "one", "two", AGENTGUARD_LEASE_SECONDS="0.2", AGENTGUARD_FAILPOINT=point)
-    _stopped(process)
-    time.sleep(0.3)
-    found = agentguard.recover(ledger=ledger, clients=others)
-    assert [result.session for result in found] == ["s1"]
-    process.send_signal(signal.SIGCONT)
-    assert says(process) in ("SessionLost", "SessionClosed")
-    assert says(process) in ("SessionLost", "SessionClosed")
-    assert says(process) == "idle"
-    dies(process)
+    """SIGSTOP beyond the lease, takeover, SIGCONT.
+
+    The lease is long enough for the stop to come before the first renewal: stopped in the middle of one, the process
+    would take the ledger's lock with it, and the next process could only wait and say so.
+    """
+    process = agent(box, ledger, "one", "two", AGENTGUARD_LEASE_SECONDS="1.5", AGENTGUARD_FAILPOINT=point)
+    try:
+        _stopped(process)
+        time.sleep(1.6)
+        found = agentguard.recover(ledger=ledger, clients=others)
+        assert [result.session for result in found] == ["s1"]
+        process.send_signal(signal.SIGCONT)
+        assert says(process) in ("SessionLost", "SessionClosed")
+        assert says(process) in ("SessionLost", "SessionClosed")
+        assert says(process) == "idle"
+    finally:
+        dies(process)
     assert box.requests("POST") == []
     assert box.snapshot()["notes"] == {}
 
