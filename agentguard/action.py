@@ -187,8 +187,8 @@ def _sent(name: str, result: Any) -> Sent:
 
 def _json(name: str, value: Any, *, after: bool = False) -> Any:
     try:
-        return json.loads(json.dumps(value))
-    except (TypeError, ValueError) as error:
+        return _copy(value)
+    except (RecursionError, TypeError, ValueError) as error:
         if after:
             # It has run: the caller gets the result, and the ledger says that it could not hold it.
             return {"$unserialisable": f"{type(value).__name__}: {error}"}
@@ -196,6 +196,20 @@ def _json(name: str, value: Any, *, after: bool = False) -> Any:
             f"the arguments of the action {name!r} are not JSON ({error}). It was not run. "
             "Pass names and numbers instead of objects, so that another process can undo it."
         ) from error
+
+
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+
+
+def _copy(value: Any) -> Any:
+    kind = type(value)
+    if kind in _SIMPLE:
+        return value
+    if kind is dict and all(type(name) is str for name in value):
+        return {name: _copy(item) for name, item in value.items()}
+    if kind is list:
+        return [_copy(item) for item in value]
+    return json.loads(json.dumps(value))  # what is not JSON as it is: a tuple, a subclass, a name that is a number
 
 
 class _NotRun(UsageError):

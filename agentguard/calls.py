@@ -37,11 +37,13 @@ class Risk(Enum):
     CRITICAL = "critical"
 
     def __lt__(self, other: Risk) -> bool:
-        order = list(Risk)
-        return order.index(self) < order.index(other)
+        return _ORDER[self] < _ORDER[other]
 
     def __str__(self) -> str:
         return self.value
+
+
+_ORDER = {risk: place for place, risk in enumerate(Risk)}
 
 
 class Outcome(StrEnum):

@@ -43,6 +43,7 @@ from agentguard.secret_forms import (
     SCHEME_HINTS,
     SIGNED,
     TOKEN,
+    TOKEN_SIGNS,
     USERINFO,
     VALUE,
     is_basic,
@@ -213,7 +214,8 @@ class Redactor:
             return self._scrub_assigned(text) if "=" in text or ":" in text else text
         if "-----BEGIN" in text:
             text = PEM.sub(self._hide_match, text)
-        text = TOKEN.sub(self._hide_match, text)
+        if len(text) < 50 or any(sign in text for sign in TOKEN_SIGNS):
+            text = TOKEN.sub(self._hide_match, text)
         if "_secret_" in text:
             text = CLIENT_SECRET.sub(self._hide_match, text)
         if ":AA" in text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 from agentguard.calls import Risk
 from agentguard.ledger.people import Charge
@@ -37,6 +38,7 @@ class Ruling:
     """Whether the call may be taken back; where not, a rollback says so."""
 
 
+@cache
 def by_risk(risk: Risk) -> Ruling:
     """The ruling where no rule says anything: what is of low or medium risk goes, a person is asked about the rest."""
     if risk >= Risk.HIGH:

@@ -11,20 +11,61 @@ import base64
 import binascii
 import re
 
-TOKEN = re.compile(
-    r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))(?:"  # not within a word, but after a quoted character
-    r"gh[opsru]_[A-Za-z0-9]{6}[\w.-]*\w|github_pat_\w{6,}"
-    r"|[sre]k_(?:live|test|org)_\w{4,}|rk_[A-Za-z0-9]{16,}|whsec_[\w+/=]{6,}"
-    r"|xox[a-z](?:\.xox[a-z])?-[\w-]{4,}|xapp-[\w-]{4,}"
-    r"|A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}|AIza[\w-]{20,}|ya29\.[\w.-]{6,}|GOCSPX-[\w-]{10,}|1//0[\w-]{20,}"
-    r"|gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent)-[\w.-]{6,}"
-    r"|(?:npm|hf|ntn|secret)_(?:(?=[A-Za-z]*\d)[A-Za-z0-9]{12,}|[A-Za-z]{24,})"
-    r"|pypi-[\w-]{16,}|pat-[a-z]{2}\d-[0-9A-Za-z-]{16,}|SG\.[\w-]{10,}\.[\w-]{10,}|sk-(?=[\w-]{0,80}\d)[\w-]{20,}"
-    r"|lin_(?:api|oauth)_\w{16,}|shp(?:at|ca|pa|ss)_[0-9A-Za-z]{16,}|do[opr]_v1_[0-9a-f]{32,}|figd_[\w-]{16,}"
-    r"|re_[A-Za-z0-9]{6,12}_[A-Za-z0-9]{16,}|sq0[a-z]{3}-[\w-]{16,}|hv[sb]\.[\w-]{16,}|dapi[0-9a-f]{32}"
-    r"|ATATT3[\w=-]{16,}|PMAK-[\w-]{16,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|sb[p]_[0-9a-f]{20,}|sb_secret_\w{10,}"
-    r"|eyJ[\w-]{5,4096}\.[\w-]{4,}(?:\.[\w-]*){1,3})"  # JWT and JWE: the first part is JSON in Base64
+_TOKENS = (
+    r"gh[opsru]_[A-Za-z0-9]{6}[\w.-]*\w",
+    r"github_pat_\w{6,}",
+    *(rf"{kind}k_(?:live|test|org)_\w{{4,}}" for kind in "sre"),
+    r"rk_[A-Za-z0-9]{16,}",
+    r"whsec_[\w+/=]{6,}",
+    r"xox[a-z](?:\.xox[a-z])?-[\w-]{4,}",
+    r"xapp-[\w-]{4,}",
+    *(rf"{kind}[A-Z0-9]{{16}}" for kind in ("AKIA", "ASIA", "ABIA", "ACCA")),
+    r"AIza[\w-]{20,}",
+    r"ya29\.[\w.-]{6,}",
+    r"GOCSPX-[\w-]{10,}",
+    r"1//0[\w-]{20,}",
+    r"gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent)-[\w.-]{6,}",
+    *(rf"{name}_(?:(?=[A-Za-z]*\d)[A-Za-z0-9]{{12,}}|[A-Za-z]{{24,}})" for name in ("npm", "hf", "ntn", "secret")),
+    r"pypi-[\w-]{16,}",
+    r"pat-[a-z]{2}\d-[0-9A-Za-z-]{16,}",
+    r"SG\.[\w-]{10,}\.[\w-]{10,}",
+    r"sk-(?=[\w-]{0,80}\d)[\w-]{20,}",
+    r"lin_(?:api|oauth)_\w{16,}",
+    r"shp(?:at|ca|pa|ss)_[0-9A-Za-z]{16,}",
+    r"do[opr]_v1_[0-9a-f]{32,}",
+    r"figd_[\w-]{16,}",
+    r"re_[A-Za-z0-9]{6,12}_[A-Za-z0-9]{16,}",
+    r"sq0[a-z]{3}-[\w-]{16,}",
+    r"hv[sb]\.[\w-]{16,}",
+    r"dapi[0-9a-f]{32}",
+    r"ATATT3[\w=-]{16,}",
+    r"PMAK-[\w-]{16,}",
+    r"gsk_[A-Za-z0-9]{20,}",
+    r"r8_[A-Za-z0-9]{20,}",
+    r"sb[p]_[0-9a-f]{20,}",
+    r"sb_secret_\w{10,}",
+    r"eyJ[\w-]{5,4096}\.[\w-]{4,}(?:\.[\w-]*){1,3}",  # JWT and JWE: the first part is JSON in Base64
 )
+"""What the tokens of vendors look like; each begins with two plain characters."""
+
+
+def _any_token() -> re.Pattern[str]:
+    """A pattern for all tokens that gives most places of a text up at their first or second character."""
+    # not within a word, but after a quoted character
+    begins = r"(?:(?<![A-Za-z0-9]..)|(?<=%[0-9A-Fa-f]{2}..)|(?<=\\[nrt]..))"
+    groups: dict[str, dict[str, list[str]]] = {}
+    for form in _TOKENS:
+        groups.setdefault(form[0], {}).setdefault(form[1], []).append(form[2:])
+    firsts: list[str] = []
+    for first, seconds in groups.items():
+        tokens = (f"{second}{begins}(?:{'|'.join(rests)})" for second, rests in seconds.items())
+        firsts.append(f"{first}(?:{'|'.join(tokens)})")
+    return re.compile("|".join(firsts))
+
+
+TOKEN = _any_token()
+TOKEN_SIGNS = ("_", "-", ".", "AKIA", "ASIA", "ABIA", "ACCA", "AIza", "1//0", "dapi", "ATATT3")
+"""One of these is in every token."""
 CLIENT_SECRET = re.compile(r"\b[a-z]{2,6}_[A-Za-z0-9_]{4,}_secret_\w{4,}")  # Stripe: pi_..._secret_...
 BOT_TOKEN = re.compile(r"(?<!\d)\d{8,10}:AA[\w-]{33}(?![\w-])")  # Telegram
 PEM = re.compile(

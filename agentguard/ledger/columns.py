@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +17,11 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 _AS_JSON = frozenset(
     {"arguments", "snapshots", "answer", "look", "left", "back", "found", "data", "response", "resolution", "card"}
 )
+_AS_IT_IS = frozenset(
+    {"seq", "n", "ordinal", "token", "attempt", "status", "confidence", "started_at", "ended_at", "lease_until"}
+    | {"created_at", "settled_at", "updated_at", "requested_at", "expires_at", "decided_at"}
+)
+"""Columns of numbers."""
 
 
 class _Look(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,21 +57,25 @@ class Columns:
         self.table = table
         self.fields = [field.name for field in msgspec.structs.fields(kind)]
         self.names = ", ".join(f'"{name}"' for name in self.fields)
-        self._plan = [(name, name in _AS_JSON) for name in self.fields]
+        self._values = attrgetter(*self.fields)
+        self._json = [place for place, name in enumerate(self.fields) if name in _AS_JSON]
+        self._other = [place for place, name in enumerate(self.fields) if name not in _AS_JSON | _AS_IT_IS]
         self.insert = f"INSERT INTO {table} ({self.names}) VALUES ({', '.join('?' * len(self.fields))})"  # noqa: S608 - no value is in the text
 
     def dump(self, row: msgspec.Struct) -> tuple[Any, ...]:
         """The values of *row*, in the order of `names`."""
-        values: list[Any] = []
-        for name, as_json in self._plan:
-            value = getattr(row, name)
-            if as_json:
-                values.append("null" if value is None else dumps(value))
-            elif value is None or (value.__class__ is str and value.isascii()):
-                values.append(value)
-            else:
-                values.append(_plain(value))
-        return tuple(values)
+        return tuple(self._dumped(row))
+
+    def _dumped(self, row: msgspec.Struct) -> list[Any]:
+        values = list(self._values(row))
+        for place in self._json:
+            value = values[place]
+            values[place] = "null" if value is None else dumps(value)
+        for place in self._other:
+            value = values[place]
+            if value is not None and not (value.__class__ is str and value.isascii()):
+                values[place] = _plain(value)
+        return values
 
     def load(self, row: tuple[Any, ...]) -> Any:
         """The row that these values are. Raises ValueError where one of them is not known here."""
@@ -91,22 +100,29 @@ class _UndoColumns(Columns):
     was written by an earlier version, or its session was purged.
     """
 
+    def __init__(self, kind: type[Any], table: str) -> None:
+        super().__init__(kind, table)
+        self._look = self.fields.index("look")
+        self._stays = itemgetter(*map(self.fields.index, _STAYS))
+
     def dump(self, row: msgspec.Struct) -> tuple[Any, ...]:
         """The values of *row*, in the order of `names`."""
-        values = dict(zip(self.fields, super().dump(row), strict=True))
-        begun = "{" if values["look"] == "null" else f"{values['look'][:-1]},"
-        values["look"] = f'{begun}"sum":"{_sum(values)}"}}'
-        return tuple(values.values())
+        values = self._dumped(row)
+        look = values[self._look]
+        begun = "{" if look == "null" else f"{look[:-1]},"
+        values[self._look] = f'{begun}"sum":"{_sum(self._stays(values))}"}}'
+        return tuple(values)
 
     def load(self, row: tuple[Any, ...]) -> Any:
         """The row that these values are. Raises ValueError where they are not those that were written."""
-        values = dict(zip(self.fields, row, strict=True))
-        summed = _SUMMED.fullmatch(str(values["look"]))
+        values = list(row)
+        summed = _SUMMED.fullmatch(str(values[self._look]))
         if summed is not None:
-            values["look"] = "null" if summed[1] == "{" else f"{summed[1]}}}"
-            if _sum(values) != summed[2]:
-                raise ValueError(f"undo {values['n']} of call {values['seq']} is not what was written: it is damaged")
-        return super().load(tuple(values.values()))
+            values[self._look] = "null" if summed[1] == "{" else f"{summed[1]}}}"
+            stays = self._stays(values)
+            if _sum(stays) != summed[2]:
+                raise ValueError(f"undo {stays[2]} of call {stays[1]} is not what was written: it is damaged")
+        return super().load(tuple(values))
 
 
 _SUMMED = re.compile(r'(.*?),?"sum":"([0-9a-f]{8})"\}', re.DOTALL)
@@ -114,8 +130,8 @@ _STAYS = ("session", "seq", "n", "name", "arguments", "look", "left", "back", "s
 """The columns of an undo that never change."""
 
 
-def _sum(values: Mapping[str, Any]) -> str:
-    text = "\0".join(str(values[name]) for name in _STAYS)
+def _sum(values: tuple[Any, ...]) -> str:
+    text = "\0".join(map(str, values))
     return f"{zlib.crc32(text.encode(errors='surrogatepass')):08x}"
 
 

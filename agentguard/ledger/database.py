@@ -167,7 +167,8 @@ class Database:
 
     def _version(self) -> int:
         """The schema of the file. Raises LedgerError for one that is not known here."""
-        version = int(str(self._db.pragma("user_version")))
+        (version,) = next(self._db.execute("PRAGMA user_version"))
+        assert isinstance(version, int)
         if version > len(self._scripts):
             raise LedgerError(
                 f"the ledger at {self.path} was written by a newer agentguard (schema {version}, known are "
@@ -256,14 +257,14 @@ class Database:
         with self._alone:
             if durable:
                 self._check_file()
-            if any(turn.name not in AFTER_EFFECT for turn in turns):
-                self._version()  # another process may have upgraded it
             level = "FULL" if durable else "NORMAL"
             if level != self._synchronous:
                 self._db.execute(f"PRAGMA synchronous = {level}")
                 self._synchronous = level
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                if any(turn.name not in AFTER_EFFECT for turn in turns):
+                    self._version()  # another process may have upgraded it
                 if len(turns) == 1:
                     turns[0].result = turns[0].job(self._db)
                 else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import apsw
 import msgspec
@@ -291,14 +291,12 @@ class SqliteLedger:
         """
 
         def job(db: apsw.Connection) -> bool:
-            found: Any = db.execute(
-                "SELECT call.state, session.token, session.state FROM call JOIN session ON session.id = call.session "
-                "WHERE session = ? AND seq = ?",
-                (call.session, call.seq),
-            ).fetchone()
+            key = (call.session, call.seq)
+            found = db.execute("SELECT state FROM call WHERE session = ? AND seq = ?", key).fetchone()
             if found is None:
                 raise LedgerError(f"call {call.seq} of session {call.session} is not in the ledger at {self.path}")
-            if found[0] == CallState.COMMITTED or found[1] != token:
+            stands, holder = state_and_token(db, call.session)
+            if found[0] == CallState.COMMITTED or holder != token:
                 late = {"state": state, "status": status, "error": error, "answer": answer, "response": response}
                 put_event(db, call.session, "late answer", late, call.seq)
                 return False
@@ -317,7 +315,7 @@ class SqliteLedger:
             put_event(db, call.session, state, sealed, call.seq)
             if state is CallState.COMMITTED and call.key:
                 _settle_repeats(db, call)
-            if state is CallState.COMMITTED and found[2] in (SessionState.PARTIAL, SessionState.ROLLED_BACK):
+            if state is CallState.COMMITTED and stands in (SessionState.PARTIAL, SessionState.ROLLED_BACK):
                 _came_too_late(db, call)
             return True
 

@@ -29,9 +29,11 @@ class GatedTransport(httpx.BaseTransport):
         if self.gate.passes(request.method, str(request.url)):
             return self.inner.handle_request(request)
         request.read()
+        neutral = _neutral_request(request)
 
         def transmit(changed: Request) -> Response:
-            answer = self.inner.handle_request(_native_request(request, changed))
+            outgoing = request if changed is neutral else _native_request(request, changed)
+            answer = self.inner.handle_request(outgoing)
             if answer.is_closed:
                 return _read_already(answer)
             try:
@@ -40,7 +42,7 @@ class GatedTransport(httpx.BaseTransport):
                 answer.close()
             return _neutral_response(answer, raw)
 
-        return _native_response(self.gate.send(_neutral_request(request), transmit))
+        return _native_response(self.gate.send(neutral, transmit))
 
     def close(self) -> None:
         """Close the transport inside."""
@@ -59,9 +61,11 @@ class AsyncGatedTransport(httpx.AsyncBaseTransport):
         if self.gate.passes(request.method, str(request.url)):
             return await self.inner.handle_async_request(request)
         await request.aread()
+        neutral = _neutral_request(request)
 
         async def transmit(changed: Request) -> Response:
-            answer = await self.inner.handle_async_request(_native_request(request, changed))
+            outgoing = request if changed is neutral else _native_request(request, changed)
+            answer = await self.inner.handle_async_request(outgoing)
             if answer.is_closed:
                 return _read_already(answer)
             try:
@@ -70,7 +74,7 @@ class AsyncGatedTransport(httpx.AsyncBaseTransport):
                 await answer.aclose()
             return _neutral_response(answer, raw)
 
-        return _native_response(await self.gate.asend(_neutral_request(request), transmit))
+        return _native_response(await self.gate.asend(neutral, transmit))
 
     async def aclose(self) -> None:
         """Close the transport inside."""
