@@ -85,6 +85,7 @@ def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]
     came: dict[tuple[str, int], str] = {}
     purged = {link.session for link in links if link.kind == "purged"}
     told = {(link.session, link.seq) for link in links}
+    by_call = {link.id: (link.session, link.seq) for link in links if link.kind in ("intent", "committed")}
     for link in links:
         if link.seq is None or link.n is not None or link.session in purged:
             continue
@@ -103,12 +104,17 @@ def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]
         key = call.session, call.seq
         if key not in told:
             yield f"call {call.seq} of session {call.session} is on no record but its own"
+        for event in (call.asked, call.told):
+            if event is not None and by_call.pop(event, None) != key:
+                yield f"call {call.seq} of session {call.session} names an event that does not tell of it"
         if key in asked and asked.pop(key) != what_was_asked(call):
             yield f"call {call.seq} of session {call.session} is not the one that was put on record"
         if key in came and came[key] != _came(database, call):
             yield f"what came of call {call.seq} of session {call.session} is not what was put on record"
     for session, seq in asked:
         yield f"call {seq} of session {session} was put on record and is gone"
+    for event, (session, of) in by_call.items():
+        yield f"event {event} is named by no call, and does not show in what is told of call {of} of session {session}"
     yield from _approvals_against_events(database, links)
 
 

@@ -23,6 +23,7 @@ from agentguard.errors import AgentguardError, AnswerLost, HandlerError
 from agentguard.flow import Flow, SendTogether, Sent, together
 from agentguard.ledger.rows import CallRow
 from agentguard.replay import once, recordable, response_of
+from agentguard.scopes import under_way
 from agentguard.wire.codec import Decoded
 from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing, Request, Response, path_of
 from agentguard.wire.seam import AsyncTransmit, Seam, Transmit
@@ -62,22 +63,6 @@ _capture: ContextVar[Capture | None] = ContextVar("agentguard_capture", default=
 
 class _NeverPassed(AgentguardError):
     """A request of ours went another way: whether it reached the service is not known."""
-
-
-class Scope:
-    """A method of a wrapped client that is being called, as the proxy names it."""
-
-    __slots__ = ("error", "name", "notes")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.error: AgentguardError | None = None
-        """What the guard raised, whatever the SDK makes of it."""
-        self.notes: list[str] = []
-        """What is known of a call whose answer the SDK will make an exception of."""
-
-
-scope: ContextVar[Scope | None] = ContextVar("agentguard_scope", default=None)
 
 
 class Guard:
@@ -181,7 +166,7 @@ class Guard:
 
     def tell(self, note: str) -> None:
         """Put *note* on the exception that the SDK will make of the answer, where the proxy sees it."""
-        called = scope.get()
+        called = under_way()
         if called is not None:
             called.notes.append(note)
 
@@ -368,7 +353,7 @@ def method_name(packages: tuple[str, ...]) -> str:
         if root in packages and "<locals>" not in current.f_code.co_qualname:  # a decorator's wrapper says nothing
             name = current.f_code.co_qualname
         current = current.f_back
-    called = scope.get()
+    called = under_way()
     return called.name if called else name
 
 
@@ -378,7 +363,7 @@ def _remembered() -> Iterator[None]:
     try:
         yield
     except AgentguardError as error:
-        called = scope.get()
+        called = under_way()
         if called is not None:
             called.error = error
         raise

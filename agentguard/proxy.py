@@ -5,9 +5,8 @@ names the call, so that the ledger can say `chat_postMessage`. And it sees to it
 caller even where an SDK turns whatever its transport raises into an exception of its own. Everything else is the
 twin's: what methods return is returned as it is, and is guarded because it uses the twin's transport.
 
-Most calls are reads, and for those both is needless. So a synchronous call prepares nothing: the frame in which it runs
-says that it is under way, and is looked for on the stack only when the guard asks. The named method itself is kept in
-the proxy's own dict, where wrapt's C code finds it before it asks `__getattr__`.
+A named method is kept in the proxy's own dict, where wrapt's C code finds it before it asks `__getattr__`, and a call
+of it prepares nothing: who calls is found out when the guard asks (see scopes.py).
 """
 
 from __future__ import annotations
@@ -18,17 +17,15 @@ import inspect
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import Token
-from types import CodeType, CoroutineType, FrameType, MethodType
+from types import CodeType, CoroutineType, MethodType
 from typing import Any, SupportsIndex
 
 import wrapt
 
-from agentguard.guard import Guard, Scope, scope
+from agentguard.guard import Guard
+from agentguard.scopes import Scope, calls, coroutines, in_context, scopes
 
 Find = Callable[[Any, str], Any]
-
-_enter, _leave = scope.set, scope.reset
 
 
 class GuardedClient(wrapt.ObjectProxy[Any]):
@@ -124,20 +121,16 @@ def _named(name: str, method: Any) -> tuple[MethodType, Callable[[], None]]:
     through the proxy, it is pinned: what replaces a method may call what was there before.
     """
     find: Find = getattr
-    get, on_the_stack = scope.get, _ON_THE_STACK
 
     def call(twin: Any, /, *args: Any, **kwargs: Any) -> Any:
-        token = None if get() is on_the_stack else _arrive()
         try:
-            result = find(twin, name)(*args, **kwargs)
+            found = find(twin, name)
+            result = found(*args, **kwargs) if kwargs else found(*args)
         except BaseException as error:
-            if _scopes:
-                _say(_scopes.pop(sys._getframe(), None), error)
+            if scopes:
+                _say(scopes.pop(sys._getframe(), None), error)
             raise
-        finally:
-            if token is not None:
-                _leave(token)
-        called = _scopes.pop(sys._getframe(), None) if _scopes else None
+        called = scopes.pop(sys._getframe(), None) if scopes else None
         if type(result) is CoroutineType:
             return _awaited(result, called or Scope(name))
         if called is not None and called.error is not None:
@@ -171,14 +164,14 @@ def _named_coroutine(name: str, method: Any) -> tuple[Any, Callable[[], None]]:
 
 
 async def _awaited(result: Any, called: Scope) -> Any:
-    token = _enter(called)
+    token = in_context.set(called)
     try:
         value = await result
     except BaseException as error:
         _say(called, error)
         raise
     finally:
-        _leave(token)
+        in_context.reset(token)
     if called.error is not None:
         raise called.error
     return value
@@ -194,54 +187,5 @@ def _say(called: Scope | None, error: BaseException) -> None:
         error.add_note(note)
 
 
-# The scope of synchronous calls
-
-_scopes: dict[FrameType, Scope] = {}
-"""The scopes of calls under way that the guard has asked for. Each call takes its own out when it ends."""
-
-
-class _OnTheStack(Scope):
-    """Whichever synchronous method is being called: its scope is made when somebody asks for it.
-
-    It stays in the context once it is there, and is false while no such call is under way in this thread.
-    """
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        """Hold nothing: every attribute is that of the scope that is found."""
-
-    def __bool__(self) -> bool:
-        return _calling() is not None
-
-    def __getattribute__(self, name: str) -> Any:
-        return getattr(_found(), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(_found(), name, value)
-
-
-_ON_THE_STACK = _OnTheStack()
-_CALL = next(c for c in _named.__code__.co_consts if isinstance(c, CodeType) and c.co_name == "call")
-
-
-def _calling() -> FrameType | None:
-    """The frame of the innermost named method that is being called in this thread."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code is not _CALL:
-        frame = frame.f_back
-    return frame
-
-
-def _found() -> Scope:
-    frame = _calling()
-    if frame is None:
-        return Scope("")  # what is said of a call that nobody makes is not for anybody
-    return _scopes.get(frame) or _scopes.setdefault(frame, Scope(frame.f_locals["name"]))
-
-
-def _arrive() -> Token[Scope | None] | None:
-    """Begin a call in a context that has seen none, where the scope stays, or one inside of an asynchronous call."""
-    token = _enter(_ON_THE_STACK)
-    inside = token.old_value is not Token.MISSING and token.old_value is not None
-    return token if inside else None
+calls.add(next(c for c in _named.__code__.co_consts if isinstance(c, CodeType) and c.co_name == "call"))
+coroutines.add(_awaited.__code__)

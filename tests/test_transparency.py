@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import inspect
@@ -24,7 +25,7 @@ import stripe
 from slack_sdk.web.async_client import AsyncWebClient
 
 import agentguard
-from agentguard import proxy
+from agentguard import scopes
 from agentguard.wire.http import path_of
 from tests.boxes import Box
 
@@ -459,6 +460,9 @@ class CarelessAsync(AsyncWebClient):
         except Exception:  # noqa: BLE001 - likewise
             raise RuntimeError("no message") from None
 
+    async def in_a_task(self, text: str) -> Any:
+        return await asyncio.create_task(self.chat_postMessage(channel="C0GENERAL", text=text))
+
     async def archive_quietly(self, channel: str) -> Any:
         try:
             return await self.conversations_archive(channel=channel)
@@ -487,7 +491,7 @@ def test_an_error_of_ours_reaches_the_caller_past_a_client_that_drops_it(over: t
         with pytest.raises(agentguard.SessionClosed):
             slack.differently("x")
         assert slack.users_list()["ok"]
-    assert proxy._scopes == {}
+    assert scopes.scopes == {}
 
 
 async def test_an_error_of_ours_reaches_the_caller_past_an_asynchronous_client(over: tuple[Any, Any]) -> None:
@@ -520,7 +524,7 @@ def test_the_error_of_one_thread_is_not_that_of_another(over: tuple[Any, Any]) -
         thread.join()
     assert set(came_to) == {(True, "raised", None), (False, "returned", True)}
     assert len(came_to) == 6 * 15
-    assert proxy._scopes == {}
+    assert scopes.scopes == {}
 
 
 async def test_what_is_known_of_a_lost_answer_stands_on_the_exception_of_the_sdk(
@@ -538,7 +542,15 @@ async def test_what_is_known_of_a_lost_answer_stands_on_the_exception_of_the_sdk
     with pytest.raises(slack_sdk.errors.SlackApiError) as read:
         slack.users_info(user="U0NOBODY")
     assert not hasattr(read.value, "__notes__")
-    assert proxy._scopes == {}
+    assert scopes.scopes == {}
+
+
+async def test_a_call_that_goes_on_in_another_task_keeps_its_name(
+    boxes: dict[str, Box], allowed: agentguard.Session
+) -> None:
+    slack = allowed.wrap(CarelessAsync("xoxb-transparent", base_url=f"{boxes['slack'].reset().url}/api/"))
+    assert (await slack.in_a_task("x"))["ok"]
+    assert [call.method for call in allowed.calls] == ["in_a_task"]
 
 
 async def test_a_call_inside_of_a_call_has_its_own_name(boxes: dict[str, Box], ledger: Path) -> None:

@@ -105,6 +105,10 @@ class CallRow(msgspec.Struct, kw_only=True):
     """"ok" where it was read back as the call left it, else what was different; None where nobody looked."""
     created_at: float = 0.0
     settled_at: float | None = None
+    asked: int | None = None
+    """The event that put it on record as about to be sent."""
+    told: int | None = None
+    """The event that it happened."""
 
     @property
     def operation(self) -> str:

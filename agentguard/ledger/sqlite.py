@@ -25,6 +25,7 @@ from agentguard.ledger.people import NO_PERMIT, People, Permit, check_frozen, co
 from agentguard.ledger.reading import rows
 from agentguard.ledger.rows import CallRow, EventRow, SessionRow, SessionState, UndoRow, UndoState
 from agentguard.ledger.statements import (
+    came_too_late,
     change_undo,
     check_name,
     insert,
@@ -189,10 +190,10 @@ class SqliteLedger:
             row = msgspec.structs.replace(call, seq=seq, ordinal=ordinal, key=key)
             consume(db, row, permit.digest)
             take(db, row, permit.charges)
+            sealed = {"operation": row.operation, "reason": row.reason, "row": what_was_asked(row)}
+            row.asked = put_event(db, row.session, "intent", sealed, row.seq)
             insert(db, row)
             put_undos(db, row, undos)
-            sealed = {"operation": row.operation, "reason": row.reason, "row": what_was_asked(row)}
-            put_event(db, row.session, "intent", sealed, row.seq)
             return row
 
         return self.database.write("intent", job, durable=True)
@@ -222,17 +223,17 @@ class SqliteLedger:
             # When it was sent, and not when it was held, tells by when it must have landed.
             now = time.time()
             row = msgspec.structs.replace(call, state=CallState.INTENT, ordinal=ordinal, key=key, created_at=now)
+            row.asked = put_event(db, row.session, "intent", {"operation": row.operation}, row.seq)
             db.execute(
-                "UPDATE call SET state = 'intent', ordinal = ?, key = ?, token = ?, created_at = ? "
+                "UPDATE call SET state = 'intent', ordinal = ?, key = ?, token = ?, created_at = ?, asked = ? "
                 "WHERE session = ? AND seq = ? AND state = 'held'",
-                (ordinal, key, row.token, now, row.session, row.seq),
+                (ordinal, key, row.token, now, row.asked, row.session, row.seq),
             )
             if db.changes() != 1:
                 raise SessionBusy(
                     f"call {row.seq} of session {row.session} is not held any more. Nothing was sent here."
                 )
             put_undos(db, row, undos)
-            put_event(db, row.session, "intent", {"operation": row.operation}, row.seq)
             return row
 
         return self.database.write("intent", job, durable=True)
@@ -300,23 +301,24 @@ class SqliteLedger:
                 late = {"state": state, "status": status, "error": error, "answer": answer, "response": response}
                 put_event(db, call.session, "late answer", late, call.seq)
                 return False
-            told = dumps(answer)
+            kept = dumps(answer)
+            sealed = {"status": status, "error": error, "row": what_came(state, status, kept, error)}
+            event = put_event(db, call.session, state, sealed, call.seq)
+            told = event if state is CallState.COMMITTED else None
             db.execute(
-                "UPDATE call SET state = ?, status = ?, answer = ?, response = ?, error = ?, settled_at = ? "
+                "UPDATE call SET state = ?, status = ?, answer = ?, response = ?, error = ?, settled_at = ?, told = ? "
                 "WHERE session = ? AND seq = ?",
-                (state, status, told, dumps(response), error, time.time(), call.session, call.seq),
+                (state, status, kept, dumps(response), error, time.time(), told, call.session, call.seq),
             )
             if state is CallState.NOT_APPLIED:
                 give_back(db, call)
             if undos is not None:
                 db.execute("DELETE FROM undo WHERE session = ? AND seq = ?", (call.session, call.seq))
                 put_undos(db, call, undos)
-            sealed = {"status": status, "error": error, "row": what_came(state, status, told, error)}
-            put_event(db, call.session, state, sealed, call.seq)
             if state is CallState.COMMITTED and call.key:
                 _settle_repeats(db, call)
             if state is CallState.COMMITTED and stands in (SessionState.PARTIAL, SessionState.ROLLED_BACK):
-                _came_too_late(db, call)
+                came_too_late(db, call)
             return True
 
         return self.database.write(kind, job)
@@ -378,9 +380,13 @@ class SqliteLedger:
 
     def events(self, session: str, kind: str | None = None) -> list[EventRow]:
         """Return the events of a session in order, those of one *kind* or all."""
-        return rows(
-            self.database, EventRow, "WHERE session = ? AND kind = coalesce(?, kind) ORDER BY id", session, kind
+        # Two kinds are in no index, and found by the call that names them (migration 0005).
+        query = (
+            "WHERE id IN (SELECT asked FROM call WHERE session = ?1 UNION ALL SELECT told FROM call WHERE session = ?1 "
+            "UNION ALL SELECT id FROM event WHERE session = ?1 AND kind NOT IN ('intent', 'committed')) "
+            "AND kind = coalesce(?2, kind) ORDER BY id"
         )
+        return rows(self.database, EventRow, query, session, kind)
 
 
 def lost(session: str) -> str:
@@ -406,13 +412,3 @@ def _settle_repeats(db: apsw.Connection, call: CallRow) -> None:
         )
         give_back(db, msgspec.structs.replace(call, seq=seq))
         put_event(db, call.session, CallState.NOT_APPLIED, {"error": error}, seq)
-
-
-def _came_too_late(db: apsw.Connection, call: CallRow) -> None:
-    """A call that turns out to have happened when its session was taken back already is for a person to take back."""
-    why = "it turned out to have happened when the rollback was over; roll back again"
-    left = db.execute("SELECT n FROM undo WHERE session = ? AND seq = ? AND outcome IS NULL", (call.session, call.seq))
-    for (n,) in left.fetchall():
-        undo = UndoRow(session=call.session, seq=call.seq, n=int(str(n)), name="")
-        change_undo(db, undo, UndoState.DONE, Outcome.FAILED, why, None)
-        put_event(db, call.session, f"undo {Outcome.FAILED}", {"detail": why}, call.seq, undo.n)

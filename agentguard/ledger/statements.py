@@ -128,10 +128,20 @@ def change_undo(
     )
 
 
+def came_too_late(db: apsw.Connection, call: CallRow) -> None:
+    """A call that turns out to have happened when its session was taken back already is for a person to take back."""
+    why = "it turned out to have happened when the rollback was over; roll back again"
+    left = db.execute("SELECT n FROM undo WHERE session = ? AND seq = ? AND outcome IS NULL", (call.session, call.seq))
+    for (n,) in left.fetchall():
+        undo = UndoRow(session=call.session, seq=call.seq, n=int(str(n)), name="")
+        change_undo(db, undo, UndoState.DONE, Outcome.FAILED, why, None)
+        put_event(db, call.session, f"undo {Outcome.FAILED}", {"detail": why}, call.seq, undo.n)
+
+
 def put_event(
     db: apsw.Connection, session: str, kind: str, data: dict[str, Json], seq: int | None = None, n: int | None = None
-) -> None:
-    """Append an event to the chain."""
+) -> int:
+    """Append an event to the chain; return its number, by which a call names the two events that are in no index."""
     present = {name: value for name, value in data.items() if value is not None}
     last: Any = db.execute("SELECT id, hash FROM event ORDER BY id DESC LIMIT 1").fetchone()
     number, before = (last[0] + 1, last[1] or FIRST) if last else (1, FIRST)
@@ -143,6 +153,7 @@ def put_event(
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (number, session, seq, n, kind, at, text, salt, digest, link),
     )
+    return number
 
 
 def seal(*values: Any) -> str:

@@ -141,9 +141,9 @@ MISTAKES = {
     ),
     "a factory that cannot be imported": Mistake(
         "rollback monday --yes",
-        "'my_clients' cannot be imported",
+        "'no_clients' cannot be imported",
         "Correct the name",
-        toml('ledger = "ledger.db"\n[clients]\nnotes = "my_clients:x"\n[connectors]\nnotes = "tests.core.notes:notes"'),
+        toml('ledger = "ledger.db"\n[clients]\nnotes = "no_clients:x"\n[connectors]\nnotes = "tests.core.notes:notes"'),
     ),
     "a request that there is not": Mistake("approve ap-nothing", "no request 'ap-nothing'", "agentguard approvals"),
     "a request that is decided": Mistake(

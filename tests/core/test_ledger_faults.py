@@ -435,11 +435,14 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_rolled_back(
         "detail, found) VALUES ('s1', 1, 1, 'notes.delete', '{\"id\": 2}', ?, ?, ?, 0, '', 'planned', 0, '', 'null')",
         (json.dumps(look), json.dumps(left), json.dumps({"$absent": True})),
     )
-    old.execute("INSERT INTO event (session, kind, at, data) VALUES ('s1', 'session started', 1, '{}')")
+    told = [("session started", None), ("intent", 1), ("committed", 1), ("intent", 2), ("in_doubt", 2)]
+    for kind, of in told:
+        old.execute("INSERT INTO event (session, seq, kind, at, data) VALUES ('s1', ?, ?, 1, '{}')", (of, kind))
     old.close()
 
     loaded = agentguard.load("s1", ledger=ledger)
     loaded.use(client, notes)
+    assert [(event.kind, event.seq) for event in loaded.ledger.events("s1")] == told
     assert [call.state for call in loaded.calls] == [CallState.COMMITTED, CallState.IN_DOUBT]
     assert outcomes(loaded.rollback()) == [Outcome.RESTORED] * 2
     assert [note["title"] for note in box.snapshot()["notes"].values()] == ["mine"]

@@ -67,6 +67,7 @@ assert len(UNDER_A_NAME) + len(BY_ITS_FORM) > 40
 IN_A_TEXT: list[Callable[[str], str]] = [
     lambda secret: secret,
     lambda secret: f"see {secret}, please",
+    lambda secret: f"{'a long text of plain words ' * 9}\n{secret}",
     lambda secret: f"https://user:{secret}@service.example/path",
     lambda secret: f"https://service.example/path?page=2&access_token={secret}&x=1",
     lambda secret: f"Authorization: Bearer {secret}\r\nAccept: */*",

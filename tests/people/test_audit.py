@@ -110,6 +110,8 @@ def test_truncation_and_a_full_rewrite_after_an_anchor_are_found(recorded: Agent
         "UPDATE call SET state = 'not_applied' WHERE seq = 1",
         "UPDATE call SET answer = '{}' WHERE seq = 1",
         "DELETE FROM undo WHERE seq = 4; DELETE FROM call WHERE seq = 4",
+        "UPDATE call SET told = NULL WHERE seq = 1",
+        "UPDATE call SET asked = asked + 1 WHERE seq = 1",
     ],
 )
 def test_a_call_that_is_not_what_its_events_tell_is_found(recorded: Agent, statement: str) -> None:

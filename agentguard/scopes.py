@@ -1,0 +1,50 @@
+"""Which method of a wrapped client is being called, as the proxy names it.
+
+Most calls are reads, and for those nobody asks. So a synchronous call prepares nothing: the frame in which it runs says
+that it is under way, and is looked for on the stack when the guard wants to know. A call of a coroutine function may go
+on in other tasks, which have no such frame; its scope is in the context, too.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from types import CodeType, FrameType
+
+from agentguard.errors import AgentguardError
+
+
+class Scope:
+    """A method of a wrapped client that is being called."""
+
+    __slots__ = ("error", "name", "notes")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.error: AgentguardError | None = None
+        """What the guard raised, whatever the SDK makes of it."""
+        self.notes: list[str] = []
+        """What is known of a call whose answer the SDK will make an exception of."""
+
+
+in_context: ContextVar[Scope | None] = ContextVar("agentguard_scope", default=None)
+"""The scope of the coroutine that this task, or the one that has begun it, is in."""
+scopes: dict[FrameType, Scope] = {}
+"""The scopes of synchronous calls under way that the guard has asked for. Each call takes its own out when it ends."""
+calls: set[CodeType] = set()
+"""The code of synchronous calls; its variable `name` is the name of the method."""
+coroutines: set[CodeType] = set()
+"""The code of what awaits a coroutine function's result; its variable `called` is the scope."""
+
+
+def under_way() -> Scope | None:
+    """The scope of the innermost call that this code runs in; None where no method of a wrapped client is called."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code in calls:
+            return scopes.get(frame) or scopes.setdefault(frame, Scope(frame.f_locals["name"]))
+        if frame.f_code in coroutines:
+            called: Scope = frame.f_locals["called"]
+            return called
+        frame = frame.f_back
+    return in_context.get()
