@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from contextvars import copy_context
+from functools import cache
 from heapq import heappop, heappush
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentguard import failpoints
 from agentguard.calls import Effect
@@ -23,6 +26,7 @@ from agentguard.flow import (
     Commit,
     Flow,
     FlowStep,
+    NotBegun,
     Pause,
     Perform,
     Send,
@@ -30,6 +34,9 @@ from agentguard.flow import (
     SideBySide,
     Task,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -55,23 +62,75 @@ def run(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, approver
 
 
 async def arun(flow: Flow[T], *, transmit: Callable[[Any], Any] | None = None, approver: Approver | None = None) -> T:
-    """Drive *flow* to its end in an event loop and return what it returns."""
+    """Drive *flow* to its end in an event loop and return what it returns.
+
+    What is being written when the task is cancelled is written to its end; then the next step is not begun.
+    """
     reply: Any = None
     error: BaseException | None = None
+    cancelled: asyncio.CancelledError | None = None
     with closing(flow):
         while True:
             try:
                 step = flow.throw(error) if error is not None else flow.send(reply)
             except StopIteration as stop:
+                if cancelled is not None:
+                    raise cancelled from None
                 result: T = stop.value
                 return result
+            except NotBegun as left:
+                for note in getattr(left, "__notes__", ()):
+                    left.cancelled.add_note(note)
+                raise left.cancelled from None
             reply, error = None, None
+            if cancelled is not None and not isinstance(step, Commit):
+                error, cancelled = NotBegun(cancelled), None
+                continue
             _reach("before", step)
             try:
-                reply = await _ado(step, transmit, approver)
+                if isinstance(step, Commit):
+                    writing, cancelled = await _written(step.write, cancelled)
+                    reply = writing.result()
+                else:
+                    reply = await _ado(step, transmit, approver)
             except BaseException as raised:  # noqa: BLE001 - a cancellation, too, has to be put on record
                 error = raised
             _reach("after", step)
+
+
+async def _written(
+    write: Callable[[], Any], cancelled: asyncio.CancelledError | None
+) -> tuple[Future[Any], asyncio.CancelledError | None]:
+    """Run *write* in a thread, so that the loop goes on and writes of several tasks share a sync.
+
+    Returns what came of it, and a cancellation that has come before or meanwhile.
+    """
+    writing = _threads().submit(copy_context().run, write)
+    if not loop_is_running():
+        wait([writing])  # it is another kind of event loop, which cannot wait for it
+        return writing, cancelled
+    written = asyncio.wrap_future(writing)
+    while not written.done():
+        try:
+            await asyncio.wait([written])
+        except asyncio.CancelledError as error:
+            cancelled = cancelled or error
+    return writing, cancelled
+
+
+WRITERS = 64
+"""How many tasks write at a time, at most."""
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    # Threads of its own: in the loop's, a program's slow work may be all that runs.
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(WRITERS, "agentguard-ledger")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 def _reach(when: str, step: FlowStep) -> None:
@@ -125,8 +184,6 @@ def _do(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: Approve
 
 async def _ado(step: FlowStep, transmit: Callable[[Any], Any] | None, approver: Approver | None) -> Any:
     match step:
-        case Commit():
-            return step.write()
         case Send() | SendTogether():
             assert transmit is not None
             return await transmit(step)
@@ -195,7 +252,7 @@ def _side_by_side(step: SideBySide, approver: Approver | None) -> dict[int, Any]
         while task := schedule.next():
             schedule.done(task, run(task.flow(), approver=approver), None)
         return schedule.outcome()
-    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait  # for those who need threads
+    from concurrent.futures import ThreadPoolExecutor  # for those who need threads
 
     with ThreadPoolExecutor(min(step.limit, len(step.tasks)), "agentguard-rollback") as pool:
         under_way: dict[Future[Any], Task] = {}

@@ -44,7 +44,7 @@ from agentguard.errors import (
     Refused,
     SnapshotFailed,
 )
-from agentguard.flow import Border, Commit, Flow, Perform, Send, Sent, whose
+from agentguard.flow import Border, Commit, Flow, NotBegun, Perform, Send, Sent, whose
 from agentguard.ledger.people import Permit
 from agentguard.ledger.rows import CallRow
 from agentguard.rulings import Ruling, Verdict
@@ -108,7 +108,8 @@ def guard(work: Work) -> Flow[Any]:
     try:
         sent: Sent = yield Send(headers, work.changed)
     except BaseException as error:
-        state = CallState.NOT_APPLIED if work.border.never_left(error) else CallState.IN_DOUBT
+        never_left = isinstance(error, NotBegun) or work.border.never_left(error)
+        state = CallState.NOT_APPLIED if never_left else CallState.IN_DOUBT
         told = context.redactor.clean_text(f"{type(error).__name__}: {error}")
         yield Commit("result", lambda: after_effect(work, lambda: ledger.settle(row, state, row.token, error=told)))
         error.add_note(note(row, "was not sent" if state is CallState.NOT_APPLIED else None))

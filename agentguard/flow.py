@@ -104,6 +104,14 @@ class Pause:
     seconds: float
 
 
+class NotBegun(BaseException):
+    """Thrown in place of a step that was not begun: the task of the flow was cancelled before."""
+
+    def __init__(self, cancelled: BaseException) -> None:
+        super().__init__("the task was cancelled before")
+        self.cancelled = cancelled
+
+
 FlowStep: TypeAlias = Send | SendTogether | Perform | Ask | Commit | Pause | SideBySide
 Flow: TypeAlias = Generator[FlowStep, Any, T]
 

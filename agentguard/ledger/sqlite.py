@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import apsw
 import msgspec
@@ -292,12 +292,14 @@ class SqliteLedger:
         """
 
         def job(db: apsw.Connection) -> bool:
-            key = (call.session, call.seq)
-            found = db.execute("SELECT state FROM call WHERE session = ? AND seq = ?", key).fetchone()
+            found: Any = db.execute(
+                "SELECT state, (SELECT token FROM session WHERE id = call.session), "
+                "(SELECT state FROM session WHERE id = call.session) FROM call WHERE session = ? AND seq = ?",
+                (call.session, call.seq),
+            ).fetchone()
             if found is None:
                 raise LedgerError(f"call {call.seq} of session {call.session} is not in the ledger at {self.path}")
-            stands, holder = state_and_token(db, call.session)
-            if found[0] == CallState.COMMITTED or holder != token:
+            if found[0] == CallState.COMMITTED or found[1] != token:
                 late = {"state": state, "status": status, "error": error, "answer": answer, "response": response}
                 put_event(db, call.session, "late answer", late, call.seq)
                 return False
@@ -317,7 +319,7 @@ class SqliteLedger:
                 put_undos(db, call, undos)
             if state is CallState.COMMITTED and call.key:
                 _settle_repeats(db, call)
-            if state is CallState.COMMITTED and stands in (SessionState.PARTIAL, SessionState.ROLLED_BACK):
+            if state is CallState.COMMITTED and found[2] in (SessionState.PARTIAL, SessionState.ROLLED_BACK):
                 came_too_late(db, call)
             return True
 

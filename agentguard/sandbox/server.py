@@ -217,10 +217,14 @@ class Service:
                 log.write(json.dumps({"service": self.name, "at": time.time(), **entry}, default=str) + "\n")
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # with the usual five, clients that come at once are turned away
+
+
 def serve(service: Service, port: int = 0) -> ThreadingHTTPServer:
     """Start answering for *service* on 127.0.0.1, in threads of this process; port 0 takes a free one."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), _handler_for(service))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", port), _handler_for(service))
     service.url = f"http://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, name=f"sandbox-{service.name}", daemon=True).start()
     return server
