@@ -138,7 +138,17 @@ def _grow(model: Path, path: Path, names: dict[str, str], size: int) -> None:
             for table in ("session", "call", "event"):
                 _copy(db, table)
             _copy_undos(db)
+            db.execute(_NAMES)
         db.execute("PRAGMA journal_mode = WAL")
+
+
+_NAMES = """
+UPDATE call SET asked = found.asked, told = found.told FROM (
+    SELECT session, seq, max(iif(kind = 'intent', id, NULL)) AS asked, max(iif(kind = 'committed', id, NULL)) AS told
+    FROM event WHERE kind IN ('intent', 'committed') GROUP BY session, seq
+) AS found WHERE found.session = call.session AND found.seq = call.seq
+"""
+"""Let each copied call name its own copies of the two events."""
 
 
 def _copy(db: apsw.Connection, table: str) -> None:
