@@ -109,7 +109,7 @@ def check_what_is_open(name: str, ledger: str | None) -> Iterator[Finding]:
     if not _path(ledger).exists():
         return
     store = open_ledger(_path(ledger))
-    gone = [s for s in store.unfinished() if s.lease_until <= leases.now() or leases.is_gone(s.owner)]
+    gone = [s for s in store.unfinished() if not leases.lives(s.owner, s.lease_until)]
     if gone:
         told = f"{len(gone)} sessions were left by their processes ({gone[0].id})"
         yield Finding(name, Grade.WARNING, told, "agentguard recover")

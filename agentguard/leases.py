@@ -55,6 +55,11 @@ def is_gone(owner: str | None) -> bool:
     return _started(int(process)) != started
 
 
+def lives(owner: str | None, until: float) -> bool:
+    """Whether *owner*, whose lease lasts *until*, counts as alive."""
+    return until > now() and not is_gone(owner)
+
+
 def _process() -> str:
     return f"{_boot()}/{_space()}/{os.getpid()}/{_started(os.getpid())}"
 

@@ -107,9 +107,6 @@ def _items(store: Ledger) -> Iterator[Item]:
             yield Item(name, "not as sent", session(call.session), call, None, str(call.verified), seen)
             continue
         of = session(call.session)
-        lives = of.lease_until > leases.now() and not leases.is_gone(of.owner)
-        if lives and call.state is CallState.INTENT:
-            continue  # under way
         own = [undo for undo in store.undos(call.session) if undo.seq == call.seq]
         if own and all(undo.outcome is not None and undo.outcome.ok for undo in own):
             continue  # whether it happened or not: the state from before was read back
@@ -162,7 +159,7 @@ def resolve(
     if action == "close" and not note:
         raise UsageError(f"{name} is closed with a note that says why. Nothing was done. Add one.")
     of = item.session
-    if of.lease_until > leases.now() and not leases.is_gone(of.owner):
+    if leases.lives(of.owner, of.lease_until):
         raise SessionBusy(
             f"session {of.id} belongs to a process that lives. Nothing was done. Wait until it has ended."
         )

@@ -81,7 +81,7 @@ def recover(
     store = locate(ledger)
     found = []
     for row in store.unfinished():
-        if row.lease_until > leases.now() and not leases.is_gone(row.owner):
+        if leases.lives(row.owner, row.lease_until):
             continue
         try:
             result = _recover(row, store, clients, on_alert, concurrency)

@@ -9,12 +9,13 @@ from typing import Any
 
 import apsw
 
+from agentguard import leases
 from agentguard.calls import CallState, Json
 from agentguard.errors import ApprovalInvalid, Frozen, LimitReached, NoSuchApproval
 from agentguard.ledger.columns import COLUMNS, dumps
 from agentguard.ledger.database import Database
 from agentguard.ledger.reading import rows
-from agentguard.ledger.rows import ApprovalRow, CallRow, FreezeRow, SessionState, UndoRow
+from agentguard.ledger.rows import ApprovalRow, CallRow, FreezeRow, SessionRow, SessionState, UndoRow
 from agentguard.ledger.statements import change_undo, put_event
 
 EVERYTHING = "*"
@@ -137,9 +138,22 @@ class People:
     def open_items(self) -> tuple[list[CallRow], list[UndoRow]]:
         """Return the calls in doubt or not as sent, and the undos that did not work, of all sessions.
 
-        Those that a person has closed are among them.
+        Those that a person has closed are among them. A call that was about to be sent is in doubt where nobody is
+        there any more to whom an answer could come; where its session has ended, the ledger says so itself.
         """
-        doubtful = rows(self._database, CallRow, "WHERE state IN ('intent', 'in_doubt') ORDER BY session, seq")
+        left = [
+            call
+            for session in (
+                *rows(self._database, SessionRow, "WHERE state IN ('open', 'rolling_back')"),
+                *rows(self._database, SessionRow, "WHERE state = 'interrupted'"),
+            )
+            if not leases.lives(session.owner, session.lease_until)
+            for call in rows(self._database, CallRow, "WHERE session = ? AND state = 'intent'", session.id)
+        ]
+        known = {(call.session, call.seq) for call in left}
+        said = rows(self._database, CallRow, "WHERE state = 'in_doubt'")
+        doubtful = left + [call for call in said if (call.session, call.seq) not in known]
+        doubtful.sort(key=lambda call: (call.session, call.seq))
         differing = rows(
             self._database, CallRow, "WHERE verified IS NOT NULL AND verified <> 'ok' ORDER BY session, seq"
         )

@@ -30,6 +30,7 @@ from agentguard.ledger.statements import (
     check_name,
     insert,
     key_of,
+    leave_in_doubt,
     next_seq,
     put_event,
     put_undos,
@@ -97,8 +98,7 @@ class SqliteLedger:
             if found is None:
                 raise NoSuchSession(f"there is no session {session!r} in {self.path}. Nothing was done.")
             row: SessionRow = COLUMNS[SessionRow].load(found)
-            lives = row.lease_until > leases.now() and not leases.is_gone(row.owner)
-            if lives and not (steal and row.state is not SessionState.ROLLING_BACK):
+            if leases.lives(row.owner, row.lease_until) and not (steal and row.state is not SessionState.ROLLING_BACK):
                 raise SessionBusy(
                     f"session {session} belongs to a process that lives ({row.owner}). Nothing was done. Wait until it "
                     "has ended, or until its lease has run out."
@@ -154,6 +154,8 @@ class SqliteLedger:
                 (state, None if interrupted else ended, cause, ended is not None, ended is not None, session),
             )
             put_event(db, session, f"session {state}", {"cause": cause})
+            if ended is not None and not interrupted:
+                leave_in_doubt(db, session)
             return state
 
         return self.database.write("end" if ended else "begin", job, durable=ended is not None)

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from agentguard.calls import Json, Outcome
+from agentguard.calls import CallState, Json, Outcome
 from agentguard.errors import InDoubt, LedgerError, NoSuchSession
 from agentguard.ledger.chain import FIRST, canonical, digest_of, hash_of, new_salt
 from agentguard.ledger.columns import COLUMNS, dumps
@@ -126,6 +126,19 @@ def change_undo(
         "WHERE session = ? AND seq = ? AND n = ?",
         (state, undo.attempt, outcome, detail, dumps(found), time.time(), undo.session, undo.seq, undo.n),
     )
+
+
+def leave_in_doubt(db: apsw.Connection, session: str) -> None:
+    """A session ends: what is said to be about to be sent is in doubt from now on, until its answer comes after all."""
+    why = "its session has ended before the answer was there"
+    left = db.execute("SELECT seq FROM call WHERE session = ? AND state = 'intent'", (session,)).fetchall()
+    for (seq,) in left:
+        assert isinstance(seq, int)
+        db.execute(
+            "UPDATE call SET state = 'in_doubt', error = ? WHERE session = ? AND seq = ?",
+            (why, session, seq),
+        )
+        put_event(db, session, CallState.IN_DOUBT, {"error": why}, seq)
 
 
 def came_too_late(db: apsw.Connection, call: CallRow) -> None:

@@ -24,6 +24,11 @@ from agentguard.ledger.sqlite import SqliteLedger
 from tests.boxes import Box
 from tests.core.notes import notes
 
+
+def outcomes(report: agentguard.Report) -> list[Outcome]:
+    return [result.outcome for result in report.outcomes]
+
+
 Others = Callable[[str], httpx.Client]
 AGENT = """
 import sys, httpx, agentguard
@@ -153,6 +158,29 @@ def _stopped(process: subprocess.Popen[str]) -> None:
             return
         time.sleep(0.01)
     pytest.fail("the process never stopped")
+
+
+def test_a_call_under_way_when_its_session_completes_is_in_doubt_until_its_answer_comes(
+    box: Box, client: httpx.Client, ledger: Path
+) -> None:
+    session = agentguard.session(agent="tester", intent="keep notes", ledger=ledger)
+    guarded: Any = agentguard.wrap(client, session, notes)
+    box.fault("delay_after", "POST", seconds=0.5)
+    thread = threading.Thread(target=guarded.post, args=("notes",), kwargs={"json": {"title": "slow"}})
+    thread.start()
+    while not box.effects():
+        time.sleep(0.01)
+    assert agentguard.queue.queue(ledger) == [], "it is under way"
+    session.complete()
+    assert [call.state for call in session.calls] == [CallState.IN_DOUBT]
+    (item,) = agentguard.queue.queue(ledger)
+    assert (item.kind, item.cause) == ("call in doubt", "its session has ended before the answer was there")
+    thread.join()
+    (call,) = session.calls
+    assert (call.state, call.error) == (CallState.COMMITTED, None)
+    assert agentguard.queue.queue(ledger) == []
+    assert outcomes(session.rollback()) == [Outcome.RESTORED]
+    assert box.snapshot()["notes"] == {}
 
 
 def test_what_a_stalled_owner_learns_too_late_is_evidence(

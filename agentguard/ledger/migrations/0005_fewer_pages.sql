@@ -50,3 +50,12 @@ FROM undo ORDER BY session, seq, n;
 DROP TABLE undo;
 ALTER TABLE undo_by_key RENAME TO undo;
 CREATE INDEX undo_for_people ON undo (session, seq, n) WHERE outcome IN ('conflict', 'in_doubt', 'failed');
+
+-- An index of calls that are about to be sent would cost two pages for each, to put it in and to take it out. They are
+-- found by way of the sessions that have not ended: one that ends leaves its own in doubt.
+
+DROP INDEX call_unsettled;
+UPDATE call SET state = 'in_doubt' WHERE state = 'intent'
+    AND session IN (SELECT id FROM session WHERE state IN ('completed', 'rolled_back', 'partial'));
+CREATE INDEX call_doubtful ON call (session, seq) WHERE state = 'in_doubt';
+CREATE INDEX session_interrupted ON session (started_at) WHERE state = 'interrupted';
