@@ -21,7 +21,7 @@ THREADS = {1: 1.0, 16: 0.3, 64: 0.1}
 DELAYS = {0: "", syncs.MILLISECOND: ", each sync 1 ms slower"}
 TURN = 20
 """Calls of one kind before the next has its turn."""
-WARM_UP = 100
+WARM_UP = 800
 """Calls that go before, so that logs have been written to their end once."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from agentguard import doubt, drivers, flow, guard, replay, rollback, undoing, unwinding
 from agentguard.calls import CallState, Outcome
+from agentguard.ledger import sqlite
 from agentguard.ledger.sqlite import SqliteLedger
 from agentguard.wire import requests as wire_requests
 
@@ -138,7 +139,7 @@ def writes_pass_as_reads() -> None:
 
 
 def doubts_left_open() -> None:
-    """A call in doubt is not put on record as one."""
+    """A call in doubt is not put on record as one, neither when it is found out nor when the session ends."""
 
     def silent(work: Any, call: Any, undos: Any, why: str) -> Any:
         return doubt.Verdict(CallState.IN_DOUBT, undos, Outcome.IN_DOUBT, why)
@@ -146,6 +147,7 @@ def doubts_left_open() -> None:
 
     _put(doubt, unknown=silent)
     _put(rollback, unknown=silent)
+    _put(sqlite, leave_in_doubt=lambda db, session: None)
 
 
 def made_again_after_a_restart() -> None:
@@ -168,8 +170,6 @@ def sdk_repeats_left_on() -> None:
 
 def history_rewritten() -> None:
     """What came of a call is put on record differently from what its event says."""
-    from agentguard.ledger import sqlite
-
     _put(sqlite, what_came=lambda *given: "0" * 64)
 
 
@@ -187,8 +187,6 @@ def recovery_never_rests() -> None:
 
 def fresh_key_on_repeat() -> None:
     """Each call has an idempotency key of its own, also one that repeats another whose answer was lost."""
-    from agentguard.ledger import sqlite
-
     _put(sqlite, key_of=lambda db, call: (0, f"fresh-{time.time_ns()}"))
 
 
