@@ -219,12 +219,13 @@ class Redactor:
             text = TOKEN.sub(self._hide_match, text)
         if "_secret_" in text:
             text = CLIENT_SECRET.sub(self._hide_match, text)
-        if ":AA" in text:
-            text = BOT_TOKEN.sub(self._hide_match, text)
-        if "://" in text:
-            text = USERINFO.sub(self._hide_userinfo, text)
-            if any(hint in text for hint in HOOK_HINTS):
-                text = HOOK.sub(self._hide_match, text)
+        if ":" in text:
+            if ":AA" in text:
+                text = BOT_TOKEN.sub(self._hide_match, text)
+            if "://" in text:
+                text = USERINFO.sub(self._hide_userinfo, text)
+                if any(hint in text for hint in HOOK_HINTS):
+                    text = HOOK.sub(self._hide_match, text)
         if "=" in text or ":" in text or "--" in text or "</" in text:
             text = self._scrub_assigned(text)
         if " " in text:

@@ -12,7 +12,7 @@ from functools import partial
 
 from benchmarks import guarded, own, peers, syncs
 from benchmarks.breakdown import bounds
-from benchmarks.measuring import Found, Setting, Spread, paired, percentile
+from benchmarks.measuring import Found, Setting, Spread, percentile
 from benchmarks.workers import Worker
 
 GUARDED, LIMIT, BARE, COMMIT = "guarded write", "4 KiB write + fdatasync", "bare request", "sqlite3 commit"
@@ -50,7 +50,7 @@ def measure(setting: Setting) -> Found:
             found.absent(f"{GUARDED}{told}", "µs", syncs.ABSENT)
             continue
         _tell(found, blocks, delay, told)
-    _hold(found, setting, blocks)
+    _hold(found, setting)
     _threads(found, setting)
     return found
 
@@ -97,7 +97,7 @@ def _tell(found: Found, blocks: Blocks, delay: int, told: str) -> None:
         found.compare(f"{name}{told}", blocks.seconds[delay, name], GUARDED, ours, note=note)
 
 
-def _hold(found: Found, setting: Setting, blocks: Blocks) -> None:
+def _hold(found: Found, setting: Setting) -> None:
     ratios = {(figure.name, figure.reference): figure.ratio for figure in found.figures if figure.ratio}
 
     def ratio(name: str, reference: str) -> float | None:
@@ -111,11 +111,7 @@ def _hold(found: Found, setting: Setting, blocks: Blocks) -> None:
     found.hold(f"{GUARDED} / {LIMIT}", plain, 2.5, bounded=f"{commit}; {why}")
     found.hold(f"{GUARDED} / {LIMIT}, each sync 1 ms slower", slower, 1.4, bounded=why)
     for name, target in (("DBOS step", 6), ("LangGraph node", 4)):
-        peer = blocks.seconds.get((0, name))
-        least = Spread.of(paired(peer, blocks.seconds[0, COMMIT])).median if peer else 0.0
-        value = ratio(name, GUARDED)
-        held = f"it is {least:.2f} x one sqlite3 commit of one row"
-        found.hold(f"{name} / {GUARDED}", value, target, at_least=True, bounded=held)
+        found.hold(f"{name} / {GUARDED}", ratio(name, GUARDED), target, at_least=True, bounded=why)
 
 
 def _threads(found: Found, setting: Setting) -> None:

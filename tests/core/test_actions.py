@@ -91,6 +91,41 @@ def test_an_action_is_recorded_and_its_result_returned(ledger: Path) -> None:
     assert s.state == "completed"
 
 
+@agentguard.action("people.greet", undo=None, effect=Effect.IRREVERSIBLE, risk=Risk.LOW, reason="Said is said.")
+def greet(name: str, words: str = "hello", *more: str, loudly: bool = False) -> str:
+    return f"{words} {name}"
+
+
+@agentguard.action("people.thank", undo=None, effect=Effect.IRREVERSIBLE, risk=Risk.LOW, reason="Said is said.")
+def thank(name: str, words: str = "thanks") -> str:
+    return f"{words} {name}"
+
+
+def test_arguments_are_on_record_by_name_and_in_order_however_they_are_passed(ledger: Path) -> None:
+    with agentguard.session(agent="a", intent="b", ledger=ledger, on_error="leave") as session:
+        assert [thank("Mia"), thank("Mia", "ta"), thank("Mia", words="ta"), thank(words="ta", name="Mia")] == [
+            "thanks Mia",
+            *["ta Mia"] * 3,
+        ]
+        greet("Mia")
+        greet("Mia", "hi", "again", loudly=True)
+        for wrong in (
+            lambda: thank(),
+            lambda: thank("a", "b", "c"),
+            lambda: thank("a", name="a"),
+            lambda: thank(who="a"),
+        ):
+            with pytest.raises(TypeError):
+                wrong()
+    told = [call.arguments for call in session.calls]
+    assert told[:4] == [{"name": "Mia", "words": "thanks"}, *[{"name": "Mia", "words": "ta"}] * 3]
+    assert told[4:] == [
+        {"name": "Mia", "words": "hello", "more": [], "loudly": False},
+        {"name": "Mia", "words": "hi", "more": ["again"], "loudly": True},
+    ]
+    assert {tuple(arguments) for arguments in told[:4]} == {("name", "words")}
+
+
 def test_a_rollback_restores_and_says_so_because_it_looked(ledger: Path) -> None:
     with session(ledger) as s:
         insert_row("a")
