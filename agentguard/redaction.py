@@ -213,11 +213,11 @@ class Redactor:
             text = self._known_pattern.sub(self._hide_match, text)
         if len(text) < 10:
             return self._scrub_assigned(text) if "=" in text or ":" in text else text
-        if "-----BEGIN" in text:
+        if "-" in text and "-----BEGIN" in text:
             text = PEM.sub(self._hide_match, text)
         if len(text) < 50 or any(sign in text for sign in TOKEN_SIGNS):
             text = TOKEN.sub(self._hide_match, text)
-        if "_secret_" in text:
+        if "_" in text and "_secret_" in text:
             text = CLIENT_SECRET.sub(self._hide_match, text)
         if ":" in text:
             if ":AA" in text:
