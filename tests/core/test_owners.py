@@ -24,11 +24,6 @@ from agentguard.ledger.sqlite import SqliteLedger
 from tests.boxes import Box
 from tests.core.notes import notes
 
-
-def outcomes(report: agentguard.Report) -> list[Outcome]:
-    return [result.outcome for result in report.outcomes]
-
-
 Others = Callable[[str], httpx.Client]
 AGENT = """
 import sys, httpx, agentguard
@@ -179,7 +174,7 @@ def test_a_call_under_way_when_its_session_completes_is_in_doubt_until_its_answe
     (call,) = session.calls
     assert (call.state, call.error) == (CallState.COMMITTED, None)
     assert agentguard.queue.queue(ledger) == []
-    assert outcomes(session.rollback()) == [Outcome.RESTORED]
+    assert [result.outcome for result in session.rollback().outcomes] == [Outcome.RESTORED]
     assert box.snapshot()["notes"] == {}
 
 
