@@ -234,3 +234,27 @@ def matches(pattern: Json, value: Json) -> bool:
             k not in value if v == ABSENT else k in value and matches(v, value[k]) for k, v in pattern.items()
         )
     return bool(pattern == value)
+
+
+def as_sent(found: Json, sent: Json) -> Json:
+    """What was *found* later, with what was *sent* under the same names: what it was before anybody else changed it.
+
+    Where both say the same, *found* is kept: services write numbers for texts, trim, and sort. What was not sent, or
+    has another shape, stays as it was found.
+    """
+    if sent is None:
+        return found if found in (None, "", [], {}) else None
+    if isinstance(sent, dict) and isinstance(found, dict):
+        return {name: as_sent(value, sent[name]) if name in sent else value for name, value in found.items()}
+    if isinstance(sent, list) and isinstance(found, list):
+        if any(isinstance(item, dict | list) for item in (*sent, *found)):
+            return list(map(as_sent, found, sent)) if len(sent) == len(found) else found
+        return found if sorted(map(_plain, sent)) == sorted(map(_plain, found)) else sent
+    if isinstance(sent, dict | list) or isinstance(found, dict | list):
+        return found
+    return found if found == sent or _plain(found) == _plain(sent) else sent
+
+
+def _plain(value: Json) -> str:
+    text = "" if value is None else str(value).replace("\r\n", "\n").strip()
+    return text.lower() if isinstance(value, bool) else text

@@ -71,6 +71,7 @@ class Located:
 
     finder: FinderFunction
     authoritative: bool
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +171,22 @@ class Connector:
 
         return register
 
-    def finds(self, operation: str, *, authoritative: bool = False) -> Callable[[FinderFunction], FinderFunction]:
+    def finds(
+        self, operation: str, *, authoritative: bool = False, exact: bool = False
+    ) -> Callable[[FinderFunction], FinderFunction]:
         """Register how to find out whether a call of *operation* happened when its answer was lost.
 
         The decorated generator function yields reads and returns the answer that the call would have had, or None.
         It may name `since`, the time of the intent (ISO 8601, UTC), `key`, the idempotency key that was sent, `mark`,
         what the handler put into the request, and `snapshots`.
         *authoritative* says that None proves that it did not happen, because the look-up is by a marker of ours and
-        not delayed.
+        not delayed. Somebody may have changed the thing before it is found: so what the call sent in its body counts
+        in place of what is found under the same name (`as_sent`), unless the answer is *exact*: known from an event of
+        that time, or put right by the finder itself.
         """
 
         def register(finder: FinderFunction) -> FinderFunction:
-            self.finders[operation] = Located(finder, authoritative)
+            self.finders[operation] = Located(finder, authoritative, exact)
             return finder
 
         return register

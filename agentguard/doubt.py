@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 from agentguard import leases
-from agentguard.calls import Answer, Call, CallState, Certainty, Forward, Json, Outcome, Read, Undo, matches
+from agentguard.calls import Answer, Call, CallState, Certainty, Forward, Json, Outcome, Read, Undo, as_sent, matches
 from agentguard.connector import Connector, bind
 from agentguard.engine import finish, handler_of, look, record
 from agentguard.entries import rows_of
@@ -27,6 +27,7 @@ from agentguard.ledger.statements import KEYS_LAST
 from agentguard.replay import found_again
 from agentguard.report import CallOutcome
 from agentguard.undoing import is_final, looks_at, see, shows
+from agentguard.wire.codec import BODY
 from agentguard.work import Context, Work
 
 POLL_SECONDS = 0.05
@@ -134,6 +135,8 @@ def by_finder(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRo
             why = f"it is not known whether it happened; looking it up failed: {told}"
             return (yield from unknown(work, call, undos, why))
         if found is not None:
+            if not located.exact:
+                found = as_sent(found, _body(border, call.name, work.context.redactor.reveal(call.arguments)))
             rebuilt = yield from rebuild(work, border, call, undos, found)
             if rebuilt is None:
                 why = "the answer was lost, and what was found belongs to another call"
@@ -269,6 +272,14 @@ def rebuild(
     yield Commit("verdict", lambda: record(again, call, CallState.COMMITTED, sent, token=work.token, kind="verdict"))
     call.error = again.gap
     return [msgspec.structs.replace(row, seq=call.seq, n=n) for n, row in enumerate(rows_of(again), 1)]
+
+
+def _body(border: Border, name: str, arguments: dict[str, Json]) -> Json:
+    """What the call sent, without what says only where to."""
+    if BODY in arguments:
+        return arguments[BODY]
+    operation = border.connector.table.by_name[name]
+    return {name: value for name, value in arguments.items() if name not in (*operation.parameters, *operation.query)}
 
 
 def _identity(undo: UndoRow) -> tuple[str, str]:

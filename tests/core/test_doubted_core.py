@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 import agentguard
-from agentguard.calls import CallState
+from agentguard.calls import CallState, Outcome, as_sent
 from agentguard.deciding import decide
 from agentguard.errors import LedgerError, NotAsSent
 from agentguard.ledger.rows import CallRow, SessionState
@@ -164,6 +164,41 @@ def test_a_key_counts_from_its_first_use(session: agentguard.Session, ledger: Pa
     first, repeat = lost(start - 2 * KEYS_LAST + 100), lost(start - KEYS_LAST + 50)
     assert repeat.key == first.key
     assert lost(start).key != first.key
+
+
+@pytest.mark.parametrize("body", ["as it was", ""], ids=["words", "no words"])
+def test_what_somebody_wrote_into_a_thing_whose_making_had_no_answer_is_not_removed(
+    body: str, box: Box, client: httpx.Client, session: agentguard.Session
+) -> None:
+    box.fault("drop_after", "POST")
+    with pytest.raises(httpx.HTTPError):
+        agentguard.wrap(client, session, notes).post("notes", json={"title": "one", "body": body})
+    client.patch("notes/1", json={"body": "somebody's"})
+    before = box.snapshot()
+    (result,) = session.rollback().outcomes
+    assert result.outcome is Outcome.CONFLICT, result
+    assert "somebody's" in result.detail
+    assert box.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("found", "sent", "was"),
+    [
+        ({"id": 1, "n": 5}, {"n": "5", "other": 1}, {"id": 1, "n": 5}),
+        ({"n": 6}, {"n": "5"}, {"n": "5"}),
+        ({"on": True, "text": "a\n"}, {"on": "true", "text": " a\r\n"}, {"on": True, "text": "a\n"}),
+        ({"a": {"b": "theirs", "c": 1}}, {"a": {"b": "ours"}}, {"a": {"b": "ours", "c": 1}}),
+        ({"tags": ["b", "a"]}, {"tags": ["a", "b"]}, {"tags": ["b", "a"]}),
+        ({"tags": ["a", "theirs"]}, {"tags": ["a"]}, {"tags": ["a"]}),
+        ({"rows": [{"x": "theirs", "id": 1}]}, {"rows": [{"x": "ours"}]}, {"rows": [{"x": "ours", "id": 1}]}),
+        ({"rows": [{"x": 1}, {"x": 2}]}, {"rows": [{"x": 1}]}, {"rows": [{"x": 1}, {"x": 2}]}),
+        ({"labels": [{"name": "a"}]}, {"labels": ["a"]}, {"labels": [{"name": "a"}]}),
+        ({"note": "theirs", "list": [], "text": ""}, dict.fromkeys(("note", "list", "text")), None),
+        (None, {"n": 1}, None),
+    ],
+)
+def test_what_was_sent_counts_for_what_is_found(found: Any, sent: Any, was: Any) -> None:
+    assert as_sent(found, sent) == (was if was or found is None else {"note": None, "list": [], "text": ""})
 
 
 # What is held

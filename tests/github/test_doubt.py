@@ -17,7 +17,7 @@ from agentguard_connectors.github.hidden import mark_of
 import agentguard
 from agentguard import CallState, Outcome
 from tests.boxes import Box
-from tests.github.clients import TOKEN, acting, pygithub
+from tests.github.clients import TOKEN, acting, pygithub, raw
 from tests.github.proof import HISTORY, open_pull, sha_of
 from tests.proving import differences
 
@@ -202,6 +202,77 @@ def test_the_same_made_by_others_at_the_same_time_is_not_taken_for_ours(
     expected = [made.outcome] if mode == "drop_after" else [Outcome.IN_DOUBT] if unclear else []
     assert outcomes(report) == expected, str(report)
     assert unmarked(github_box) == theirs
+
+
+def comment(gh: Any) -> Any:
+    return list(acting(gh).get_issue(1).get_comments())[-1]
+
+
+def release(gh: Any) -> Any:
+    return next(iter(acting(gh).get_releases()))
+
+
+def milestone(gh: Any) -> Any:
+    return next(one for one in acting(gh).get_milestones() if one.title == "Mine")
+
+
+def make_milestone(gh: Any) -> object:
+    return acting(gh).create_milestone("Mine")
+
+
+def make_draft(gh: Any) -> object:
+    return acting(gh).create_git_release("v1", "Same", "Words", draft=True)
+
+
+CHANGED: dict[str, tuple[Do, Do]] = {
+    "a comment": (MADE["a comment"].do, lambda gh: comment(gh).edit("Theirs " + comment(gh).body)),
+    "the text of a release": (
+        make_draft,
+        lambda gh: release(gh).update_release("Same", "Theirs " + release(gh).body, draft=True),
+    ),
+    "the name of a release": (
+        make_draft,
+        lambda gh: release(gh).update_release("Theirs", release(gh).body, draft=True),
+    ),
+    "a release that was a draft": (make_draft, lambda gh: release(gh).update_release("Same", release(gh).body)),
+    "a file of a release": (
+        make_draft,
+        lambda gh: raw(gh, "POST", f"/repos/acme/hr/releases/{release(gh).id}/assets?name=notes.txt", "text"),
+    ),
+    "the description of a milestone": (make_milestone, lambda gh: milestone(gh).edit("Mine", description="Theirs")),
+    "an issue in a milestone": (
+        make_milestone,
+        lambda gh: acting(gh).create_issue("Theirs", milestone=milestone(gh)),
+    ),
+    "an issue in a repository": (
+        lambda gh: gh.get_user().create_repo("mine"),
+        lambda gh: gh.get_repo("agent/mine").create_issue("Theirs"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("do", "change"), CHANGED.values(), ids=CHANGED)
+def test_what_somebody_wrote_into_what_a_lost_call_made_is_kept(
+    github_box: Box, session: agentguard.Session, bare: Any, gh: Any, do: Do, change: Do
+) -> None:
+    github_box.fault("drop_after", "POST")
+    with pytest.raises(Exception, match=LOST):
+        do(gh)
+    change(bare)
+    before = github_box.snapshot()
+    report = session.rollback()
+    assert outcomes(report) == [Outcome.CONFLICT], str(report)
+    assert github_box.snapshot() == before
+
+
+def test_a_mark_that_somebody_wrote_on_after_is_no_proof_that_nothing_was_made(
+    github_box: Box, session: agentguard.Session, bare: Any, gh: Any
+) -> None:
+    lose(github_box, "drop_after", MADE["a comment"], gh)
+    comment(bare).edit(comment(bare).body + " Theirs")  # in the second in which it was made
+    before = github_box.snapshot()
+    assert outcomes(session.rollback()) == [Outcome.IN_DOUBT]
+    assert github_box.snapshot() == before
 
 
 def unmarked(box: Box) -> list[dict[str, Any]]:

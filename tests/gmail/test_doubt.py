@@ -177,6 +177,28 @@ def test_a_message_id_of_the_caller_s_own_that_is_on_two_messages_names_neither(
     assert len(box.snapshot()["delivered"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "change"),
+    [
+        ({}, {"color": {"backgroundColor": "#000000", "textColor": "#ffffff"}}),
+        ({"labelListVisibility": "labelHide"}, {"labelListVisibility": "labelShow"}),
+    ],
+    ids=["a color", "what the call gave"],
+)
+def test_a_label_that_somebody_changed_since_is_kept(
+    given: Any, change: Any, box: Box, service: Any, session: agentguard.Session
+) -> None:
+    lose(box, "users.labels.create", "drop_after")
+    with pytest.raises(OSError):  # noqa: PT011 - as above
+        labels(agentguard.wrap(service, session)).create(userId="me", body={"name": "Plans", **given}).execute()
+    made = next(key for key, one in box.snapshot()["labels"].items() if one["name"] == "Plans")
+    labels(service).patch(userId="me", id=made, body=change).execute()
+    before = box.snapshot()
+    report = session.rollback()
+    assert {result.outcome for result in report.outcomes} <= {Outcome.CONFLICT, Outcome.IN_DOUBT}, str(report)
+    assert box.snapshot() == before
+
+
 def test_a_copy_in_the_mailbox_is_not_taken_for_the_mail_that_was_to_be_sent(
     box: Box, service: Any, session: agentguard.Session
 ) -> None:

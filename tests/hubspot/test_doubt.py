@@ -344,3 +344,19 @@ def test_a_call_that_reached_nobody_certainly_did_nothing(host: str, ledger: Pat
     with pytest.raises(Exception, match=r"NewConnectionError|NameResolutionError"):
         make_company(agentguard.wrap(client, session))
     assert [call.state for call in session.calls] == [CallState.NOT_APPLIED]
+
+
+def test_a_pipeline_that_somebody_changed_since_is_left_to_a_person(
+    hubspot_box: Box, client: HubSpot, ledger: Path
+) -> None:
+    stages = [{"label": "Open", "displayOrder": 0, "metadata": {"probability": "0.5"}}]
+
+    def act(guarded: Any) -> None:
+        guarded.crm.pipelines.pipelines_api.create("deals", {"label": "Renewals", "displayOrder": 1, "stages": stages})
+
+    session = doubtful(client, ledger, hubspot_box, "crm.pipelines.create", act)
+    made = next(p for p in client.crm.pipelines.pipelines_api.get_all("deals").results if p.label == "Renewals")
+    client.crm.pipelines.pipelines_api.update("deals", made.id, {"displayOrder": 7})
+    before = hubspot_box.snapshot()
+    assert [one.outcome for one in session.rollback().outcomes] == [Outcome.CONFLICT]
+    assert hubspot_box.snapshot() == before

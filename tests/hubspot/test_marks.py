@@ -123,6 +123,36 @@ def test_a_record_that_somebody_archived_since_has_happened(
     assert session.calls[-1].state is CallState.COMMITTED
 
 
+@pytest.mark.parametrize("unique", [True, False], ids=["unique", "searched for"])
+def test_a_record_that_somebody_wrote_into_since_is_left_to_a_person(
+    unique: bool, hubspot_box: Box, client: HubSpot, ledger: Path, define: Any
+) -> None:
+    define(unique=unique)
+    session = doubtful(client, ledger, hubspot_box, CREATE, make_company)
+    (made,) = (key for key in unarchived(hubspot_box) if key.startswith("9"))
+    client.crm.companies.basic_api.update(made, {"properties": {"city": "Theirs"}})
+    before = hubspot_box.snapshot()
+    report = session.rollback()
+    assert [one.outcome for one in report.outcomes] == [Outcome.CONFLICT], str(report)
+    assert hubspot_box.snapshot() == before
+
+
+def test_of_a_batch_only_the_record_that_somebody_wrote_into_is_left_to_a_person(
+    hubspot_box: Box, client: HubSpot, ledger: Path, define: Any
+) -> None:
+    define(unique=True)
+
+    def act(guarded: Any) -> None:
+        inputs = [{"properties": {"name": name, "city": "Austin"}} for name in ("One", "Two")]
+        guarded.crm.companies.batch_api.create({"inputs": inputs})
+
+    session = doubtful(client, ledger, hubspot_box, "crm.objects.batch.create", act)
+    first, _second = (key for key in unarchived(hubspot_box) if key.startswith("9"))
+    client.crm.companies.basic_api.update(first, {"properties": {"city": "Theirs"}})
+    assert [one.outcome for one in session.rollback().outcomes] == [Outcome.CONFLICT]
+    assert unarchived(hubspot_box) == ["201", "202", first]
+
+
 def test_a_value_of_the_callers_own_wins(hubspot_box: Box, client: HubSpot, ledger: Path, define: Any) -> None:
     define(unique=True)
     given = {"name": "Initech", NAME: "mine"}

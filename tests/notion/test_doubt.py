@@ -386,3 +386,43 @@ def test_a_call_that_reached_nobody_certainly_did_nothing(host: str, session: ag
         add_row(agentguard.wrap(client, session))
     client.close()
     assert [call.state for call in session.calls] == [CallState.NOT_APPLIED]
+
+
+def only(found: list[Any], name: str) -> str:
+    (identifier,) = (one["id"] for one in found if name in str(one))
+    return str(identifier)
+
+
+CHANGED: dict[str, Any] = {
+    "row": lambda n, new: n.pages.update(
+        only(new["pages"], "Plan"), properties={"Status": {"select": {"name": "Done"}}}
+    ),
+    "page": lambda n, new: n.pages.update(only(new["pages"], "Plan"), icon={"type": "emoji", "emoji": "🎉"}),
+    "database": lambda n, new: n.databases.update(only(new["databases"], "Plan"), description=text("Theirs")),
+    "data source": lambda n, new: n.data_sources.update(
+        only(new["data_sources"], "Plan"), icon={"type": "emoji", "emoji": "🎉"}
+    ),
+    "view": lambda n, new: n.views.update(
+        only(new["views"], "Plan"), sorts=[{"property": "Name", "direction": "ascending"}]
+    ),
+    "blocks": lambda n, new: n.blocks.update(only(new["blocks"], "One"), paragraph={"color": "red"}),
+    "comment": lambda n, new: n.comments.create(
+        discussion_id=next(one for one in new["comments"] if "Looks good" in str(one))["discussion_id"],
+        rich_text=text("Theirs"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_somebody_wrote_into_what_a_lost_call_made_is_kept(
+    name: str, box: Box, notion: Any, ada: Any, session: agentguard.Session
+) -> None:
+    old = box.snapshot()
+    lost(box, session, notion, LOST[name], verb=VERBS.get(name, "POST"))
+    kinds = ("pages", "databases", "data_sources", "views", "blocks", "comments")
+    state = box.snapshot()
+    CHANGED[name](ada, {k: [one for key, one in state[k].items() if key not in old[k]] for k in kinds})
+    before = box.snapshot()
+    report = session.rollback()
+    assert Outcome.CONFLICT in {one.outcome for one in report.outcomes}, str(report)
+    assert differences(before, box.snapshot()) == [] or name == "blocks"

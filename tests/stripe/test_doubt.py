@@ -144,6 +144,29 @@ def test_of_two_equal_calls_the_lost_one_is_told_from_the_other(
         assert [thing["id"] for thing in left if not thing.get("deleted")] == [customer]
 
 
+CHANGED: dict[str, tuple[str, Any]] = {
+    "customers.create": ("customers", {"email": "theirs@example.com"}),
+    "coupons.create": ("coupons", {"name": "Theirs"}),
+    "products.create": ("products", {"name": "Theirs"}),
+    "webhook_endpoints.create": ("webhook_endpoints", {"url": "https://theirs.test"}),
+}
+
+
+@pytest.mark.parametrize("operation", CHANGED)
+def test_what_somebody_wrote_into_what_a_lost_call_made_is_kept(
+    operation: str, stripe_box: Box, client: Any, session: Session
+) -> None:
+    case = next(case for case in ALL if case.operation == operation)
+    kind, change = CHANGED[operation]
+    old = doubtful(stripe_box, client, session, case, "drop_after").get(kind, {})
+    (made,) = stripe_box.snapshot()[kind].keys() - old.keys()
+    getattr(client.v1, kind).update(made, params=change)
+    before = stripe_box.snapshot()
+    report = session.rollback()
+    assert [result.outcome for result in report.outcomes] == [Outcome.CONFLICT], str(report)
+    assert stripe_box.snapshot() == before
+
+
 # Events that are not there yet
 
 

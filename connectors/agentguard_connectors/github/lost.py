@@ -91,14 +91,9 @@ def choose(
         if len(alike) == 1 and me is not None:
             return alike[0]
         raise Unclear(f"it was sent without a mark, and {len(alike) or 'none'} of what was made since says the same")
-    if any(touched(one) for one in bare):
+    if any(touched(one) or str(sent.mark) in (one.get("body") or "") for one in bare):
         raise Unclear("it is not there by its mark, and somebody may have taken the mark out of what was made since")
     return None
-
-
-def as_sent(one: Json, sent: Sent, touched: Callable[[Json], bool] = is_edited) -> Json:
-    """What the lost answer said of *one*, which somebody may have edited since: their words are not the call's."""
-    return {**one, "body": sent.body} if one is not None and sent.marked and touched(one) else one
 
 
 def pages(listing: Read) -> Finder:

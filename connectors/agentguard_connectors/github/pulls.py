@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agentguard.calls import ABSENT, Effect, Finder, Handler, Json, Risk, forward, read, unchanged, undo
 from agentguard_connectors.github.hidden import marking
-from agentguard_connectors.github.lost import ME, Sent, Unclear, as_sent, choose, numbered, pages
+from agentguard_connectors.github.lost import ME, Sent, Unclear, choose, numbered, pages
 from agentguard_connectors.github.service import github
 
 NOTIFIED = "people who watch were notified"
@@ -139,7 +139,7 @@ def comments(operation: str) -> None:
             place = one["path"] == path if path else str(one.get("in_reply_to_id")) == str(comment_id)
             return place and one["body"] == body
 
-        return as_sent(choose(found, sent, me, same=same), sent)
+        return choose(found, sent, me, same=same)
 
 
 comments("pulls.createReviewComment")

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from agentguard.calls import ABSENT, Call, Effect, Finder, Handler, Json, Risk, forward, no_undo, read, unchanged, undo
+from agentguard.calls import (
+    ABSENT,
+    Call,
+    Effect,
+    Finder,
+    Handler,
+    Json,
+    Risk,
+    as_sent,
+    forward,
+    no_undo,
+    read,
+    unchanged,
+    undo,
+)
 from agentguard_connectors.github.code import ref_at, was_latest
 from agentguard_connectors.github.hidden import marking
 from agentguard_connectors.github.lost import ME, Sent, choose, pages
@@ -36,8 +50,8 @@ def create_release(
     yield away.on(look, left=left, back=ABSENT).leaving(remains)
 
 
-@github.finds("repos.createRelease", authoritative=True)
-def find_release(owner: str, repo: str, tag_name: str, body: Json, mark: str | None, since: str) -> Finder:
+@github.finds("repos.createRelease", authoritative=True, exact=True)
+def find_release(call: Call, owner: str, repo: str, tag_name: str, body: Json, mark: str | None, since: str) -> Finder:
     """Look for the release with our mark, drafts included; without one, for the only one of this tag that we made."""
     sent = Sent(mark, body, since)
     me = yield ME
@@ -49,7 +63,13 @@ def find_release(owner: str, repo: str, tag_name: str, body: Json, mark: str | N
         return bool(one["tag_name"] == tag_name)
 
     chosen = choose(dated, sent, me, same=same, touched=same, author="author", made="made")
-    return chosen and {name: value for name, value in chosen.items() if name != "made"}
+    if chosen is None:
+        return None
+    new = {"name": None, "body": None, "draft": False, "prerelease": False, **call.arguments}
+    if call.arguments.get("generate_release_notes"):
+        # GitHub writes the name, and notes after the text.
+        new |= {name: chosen[name] for name in ("name", "body") if (chosen[name] or "").startswith(new[name] or "")}
+    return {**as_sent({name: value for name, value in chosen.items() if name != "made"}, new), "assets": []}
 
 
 @github.guards("repos.updateRelease", effect=Effect.REVERSIBLE)

@@ -31,7 +31,7 @@ def find_own_repository(name: str, since: str) -> Finder:
     """A name is unique among one's repositories. In an organisation it says nothing about who made it: no finder."""
     me = yield read("users.getAuthenticated").through("login")
     found = yield read("repos.get", owner=me, repo=name).or_none()
-    return found if found and found["created_at"] >= since else None
+    return {**found, "forks_count": 0, "open_issues_count": 0} if found and found["created_at"] >= since else None
 
 
 @github.guards("repos.update", effect=Effect.COMPENSABLE, risk=Risk.HIGH, remains="what a former visibility did")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from agentguard.calls import ABSENT, Call, Effect, Finder, Handler, Json, Read, Risk, forward, read, unchanged, undo
 from agentguard.wire.codec import BODY
 from agentguard_connectors.github.hidden import marking
-from agentguard_connectors.github.lost import ME, Sent, as_sent, choose, pages
+from agentguard_connectors.github.lost import ME, Sent, choose, pages
 from agentguard_connectors.github.service import github
 
 NOTIFIED = "people who were mentioned or watch were notified"
@@ -77,7 +77,7 @@ def find_commit_comment(owner: str, repo: str, commit_sha: str, body: Json, mark
     sent = Sent(mark, body, since)
     me = yield ME
     found = yield from pages(read("repos.listCommentsForCommit", owner=owner, repo=repo, commit_sha=commit_sha))
-    return as_sent(choose(found, sent, me, same=lambda one: one["body"] == body), sent)
+    return choose(found, sent, me, same=lambda one: one["body"] == body)
 
 
 github.restores(
@@ -121,4 +121,4 @@ def find_gist(files: Json, description: Json, since: str) -> Finder:
         seen = github.views["gist"](whole)
         if (seen["files"], seen["description"]) == (wanted, description or ""):
             same.append(whole)
-    return same[0] if len(same) == 1 else None
+    return {**same[0], "comments": 0} if len(same) == 1 else None

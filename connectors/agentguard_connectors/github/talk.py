@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from agentguard.calls import ABSENT, Effect, Finder, Handler, Json, Read, Risk, forward, no_undo, read, unchanged, undo
+from agentguard.calls import (
+    ABSENT,
+    Call,
+    Effect,
+    Finder,
+    Handler,
+    Json,
+    Read,
+    Risk,
+    as_sent,
+    forward,
+    no_undo,
+    read,
+    unchanged,
+    undo,
+)
 from agentguard_connectors.github.hidden import marking
-from agentguard_connectors.github.lost import ME, PAGE, Sent, Unclear, as_sent, choose, pages
+from agentguard_connectors.github.lost import ME, PAGE, Sent, Unclear, choose, pages
 from agentguard_connectors.github.service import github
 
 NOTIFIED = "people who were mentioned or watch were notified"
@@ -35,7 +50,7 @@ def find_comment(owner: str, repo: str, issue_number: Json, body: Json, mark: st
     me = yield ME
     where = {"owner": owner, "repo": repo, "issue_number": int(issue_number)}
     found = yield from pages(read("issues.listComments", **where, since=sent.floor))
-    return as_sent(choose(found, sent, me, same=lambda one: one["body"] == body), sent)
+    return choose(found, sent, me, same=lambda one: one["body"] == body)
 
 
 @github.guards("issues.deleteComment", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains="a new comment of yours")
@@ -190,12 +205,18 @@ github.restores(
 
 
 @github.finds("issues.createMilestone")
-def find_milestone(owner: str, repo: str, title: str, since: str) -> Finder:
+def find_milestone(call: Call, owner: str, repo: str, title: str, since: str) -> Finder:
     """A milestone's title is unique in its repository; somebody else may have made it."""
     me = yield read("users.getAuthenticated").through("login")
     found = yield from pages(read("issues.listMilestones", owner=owner, repo=repo, state="all", direction="desc"))
     ours = [one for one in found if one["creator"]["login"] == me and one["created_at"] >= since]
-    return next((one for one in ours if one["title"] == title), None)
+    made = next((one for one in ours if one["title"] == title), None)
+    if made is None:
+        return None
+    due = call.arguments.get("due_on") or ""
+    same_day = due[:10] == (made["due_on"] or "")[:10]  # GitHub keeps the day, and a time of its own
+    new = {"state": "open", "description": None, "open_issues": 0}
+    return as_sent(made, {**new, **call.arguments, "due_on": made["due_on"] if same_day else due})
 
 
 @github.guards("issues.deleteMilestone", effect=Effect.COMPENSABLE, risk=Risk.MEDIUM, remains="it has a new number")

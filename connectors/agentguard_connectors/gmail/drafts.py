@@ -96,7 +96,7 @@ def send(userId: str, id: str, mail: dict[str, Json]) -> Handler:  # noqa: A002,
     yield from correcting(userId, sent, mail)
 
 
-@gmail.finds("users.drafts.send", authoritative=True)
+@gmail.finds("users.drafts.send", authoritative=True, exact=True)
 def find_sent(userId: str, id: str, mail: dict[str, Json], since: str, mark: str | None) -> Finder:  # noqa: A002, N803 - Gmail's names
     """A draft that is still there was not sent; else look for the mail. Raises Unproven where neither shows."""
     if id and (yield read("users.drafts.get", userId=userId, id=id, format="minimal").or_none()) is not None:

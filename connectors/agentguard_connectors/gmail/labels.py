@@ -81,7 +81,7 @@ def find_created(call: Call, userId: str, name: str, snapshots: Json) -> Finder:
     seen, asked = label(made), {field: call.arguments[field] for field in FIELDS if field in call.arguments}
     if any(seen[field] != value for field, value in asked.items()):
         raise Unproven(f"there is a label {name!r} that was not there before, and it is not as this call asks for")
-    return made
+    return made if "color" in asked else {field: value for field, value in made.items() if field != "color"}
 
 
 def _changing(user: str, name: str, given: dict[str, Json]) -> Generator[Read | Undo | NoUndo, Any, None]:

@@ -24,14 +24,14 @@ LONG = 100
 """From this length on a value is compared only: a search has at most 3000 characters."""
 
 
-@hubspot.finds("crm.objects.create", authoritative=True)
+@hubspot.finds("crm.objects.create", authoritative=True, exact=True)
 def created(call: Call, since: str, mark: str) -> Finder:
     """Find the record by its mark, or a unique property of its own, or its values."""
     object_type, given = call.arguments["objectType"], call.arguments.get("properties") or {}
     place = marked_in([given], [mark])
     if place is not None:
         answer = yield from by_marks(object_type, place, [mark], sorted(given))
-        return next(iter(answer["results"]), None) if answer else None
+        return _as_given(answer["results"][0], given) if answer else None
     unique = yield from _unique_among(object_type, given)
     if unique is None:
         return (yield from _by_values(object_type, given, since))
@@ -142,7 +142,10 @@ def batch_created(call: Call, since: str, mark: str) -> Finder:
     texts = numbered(mark, len(inputs))
     place = marked_in(properties, texts)
     if place is not None:
-        return (yield from by_marks(object_type, place, texts, names))
+        answer = yield from by_marks(object_type, place, texts, names)
+        sent = dict(zip(texts, properties, strict=True))
+        made = [_as_given(record, sent[record["properties"][place]]) for record in answer["results"]] if answer else []
+        return {**answer, "results": made} if made else None
     given = {str(one.get("email") or "").casefold(): one for one in properties}
     if kind_of(object_type) != "contacts" or len(given) < len(inputs) or "" in given:
         raise Unproven("without marks, only contacts with addresses can be looked up")
@@ -214,10 +217,23 @@ def batch_archived(call: Call) -> Finder:
     raise Unproven(f"of {len(ids)} records {len(there['results'])} are there and {len(gone['results'])} archived")
 
 
+def _as_given(found: Json, given: Mapping[str, Json]) -> Json:
+    """A record with the values that it was given, as somebody may have changed it since.
+
+    HubSpot writes values in its own way, as addresses in small letters: one that says the same is kept as it is shown.
+    """
+    has = found["properties"]
+    return {**found, "properties": {n: v if n not in given or _same(v, given[n]) else given[n] for n, v in has.items()}}
+
+
 def _ours(found: Json, given: Mapping[str, Json], since: str) -> bool:
     return since_then(found, since) and _shows(found, given)
 
 
 def _shows(found: Json, given: Mapping[str, Json]) -> bool:
     has = found["properties"]
-    return all(str(plain(has.get(n)) or "").casefold() == str(plain(v) or "").casefold() for n, v in given.items())
+    return all(_same(has.get(name), value) for name, value in given.items())
+
+
+def _same(shown: Json, given: Json) -> bool:
+    return str(plain(shown) or "").casefold() == str(plain(given) or "").casefold()

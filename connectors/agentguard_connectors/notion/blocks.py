@@ -15,6 +15,7 @@ from agentguard.calls import (
     Read,
     Risk,
     Undo,
+    as_sent,
     forward,
     no_undo,
     read,
@@ -30,6 +31,10 @@ WAYS = {
     "child_database": ("databases.update", "databases.retrieve", "database_id", "database"),
 }
 """A page or database is restored as such, not as a block: https://developers.notion.com/reference/delete-a-block."""
+
+
+NEW: dict[str, Json] = {"color": "default", "checked": False, "is_toggleable": False, "caption": []}
+"""What a block has that was not given it."""
 
 
 def look_at(block_id: str) -> Read:
@@ -103,7 +108,8 @@ def find_appended(block_id: str, children: list[Json] | None, since: str) -> Fin
     starts = [at for at in range(len(new)) if wanted and new[at : at + len(wanted)] == wanted]
     if len(starts) != 1:
         return None
-    return {"results": siblings[starts[0] : starts[0] + len(wanted)]}
+    made = siblings[starts[0] : starts[0] + len(wanted)]
+    return {"results": [_as_given(block, one) for block, one in zip(made, children or [], strict=True)]}
 
 
 def all_children(block_id: str) -> Generator[Read, Any, list[Json]]:
@@ -121,6 +127,14 @@ def all_children(block_id: str) -> Generator[Read, Any, list[Json]]:
 def ours(made: dict[str, Json], me: dict[str, Json], since: str) -> bool:
     """Whether we made this since then. Notion rounds its times down to the minute."""
     return bool(made["created_by"]["id"] == me["id"]) and made["created_time"][:16] >= since[:16]
+
+
+def _as_given(found: dict[str, Json], given: dict[str, Json]) -> Json:
+    """A block as it was added: what stands in it by now may be somebody else's."""
+    kind = _kind(given)
+    inside = given.get(kind) or {}
+    children = bool(inside.get("children") or given.get("children"))
+    return as_sent(found, {"has_children": children, kind: {**NEW, **inside}})
 
 
 def _kind(value: dict[str, Json]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from agentguard.calls import Call, Finder, Json, Read, read
+from agentguard.calls import Call, Finder, Json, Read, as_sent, read
 from agentguard.errors import AgentguardError
 from agentguard_connectors.notion import shapes
 from agentguard_connectors.notion.blocks import all_children, ours
@@ -34,7 +34,7 @@ def page_created(
     place = marked_in(properties, mark)
     if place is not None:
         rows = yield from _rows(where, {"property": place, "rich_text": {"equals": mark}})
-        return rows[0] if len(rows) == 1 else None
+        return as_made(rows[0]) if len(rows) == 1 else None
     title = next((shapes.words(v["title"]) for v in (properties or {}).values() if "title" in v), "")
     if not title:
         return None
@@ -49,7 +49,12 @@ def page_created(
     else:
         found = yield from _searched(title, "page")
         named = [one for one in found if ours(one, me, since) and _title(one) == title and _at_the_top(one["parent"])]
-    return named[0] if len(named) == 1 else None
+    return as_made(named[0]) if len(named) == 1 else None
+
+
+def as_made(found: Json) -> Json:
+    """A page or database as it was when it was made: whoever has edited it since was not the call."""
+    return {**found, "last_edited_by": found["created_by"]}
 
 
 def _rows(where: dict[str, Json], condition: Json) -> Generator[Read, Any, list[Json]]:
@@ -100,11 +105,11 @@ def database_created(parent: dict[str, Json] | None, title: list[Json] | None, s
         found = yield from _searched(words, "data_source")
         new = [one for one in found if ours(one, me, since) and shapes.words(one["title"]) == words]
         ids = [one["parent"]["database_id"] for one in new if _at_the_top(one.get("database_parent"))]
-    return (yield read("databases.retrieve", database_id=ids[0])) if len(ids) == 1 else None
+    return as_made((yield read("databases.retrieve", database_id=ids[0]))) if len(ids) == 1 else None
 
 
 @notion.finds("data_sources.create")
-def source_created(parent: dict[str, Json] | None, title: list[Json] | None, since: str) -> Finder:
+def source_created(call: Call, parent: dict[str, Json] | None, title: list[Json] | None, since: str) -> Finder:
     """Find the one new data source of ours with the same title in the database."""
     me = yield read("users.me")
     database = yield read("databases.retrieve", database_id=(shapes.parent(parent) or {})["database_id"])
@@ -114,7 +119,7 @@ def source_created(parent: dict[str, Json] | None, title: list[Json] | None, sin
             source = yield read("data_sources.retrieve", data_source_id=listed["id"])
             if ours(source, me, since):
                 made.append(source)
-    return made[0] if len(made) == 1 else None
+    return as_sent(as_made(made[0]), {"icon": None, **call.arguments}) if len(made) == 1 else None
 
 
 @notion.finds("views.create")
@@ -130,7 +135,9 @@ def view_created(call: Call, since: str) -> Finder:
         same = all(view.get(name) == given.get(name) for name in ("name", "type", "data_source_id"))
         if same and ours(view, me, since):
             made.append(view)
-    return made[0] if len(made) == 1 and not listed["has_more"] else None
+    if len(made) != 1 or listed["has_more"]:
+        return None
+    return as_sent(made[0], {"filter": None, "sorts": None, "quick_filters": None, **given})
 
 
 @notion.finds("views.delete", authoritative=True)

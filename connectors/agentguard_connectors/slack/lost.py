@@ -116,7 +116,7 @@ def answer(channel: str, message: Json, text: Json) -> Json:
     return {"ok": True, "channel": channel, "ts": message["ts"], "message": message}
 
 
-@slack.finds("chat.postMessage", authoritative=True)
+@slack.finds("chat.postMessage", authoritative=True, exact=True)
 def find_message(call: Call, channel: Json, thread_ts: str | None, mark: str | None, since: str) -> Finder:
     """Look for the message with our mark; without one, for the only one of ours with this text since the intent."""
     given = call.arguments
@@ -154,7 +154,7 @@ def hides_metadata(message: Json) -> bool:
 # Where no mark can be put
 
 
-@slack.finds("chat.meMessage")
+@slack.finds("chat.meMessage", exact=True)
 def find_me_message(channel: Json, text: str, since: str) -> Finder:
     """Look for the one message of this client's with this text since the intent."""
     where = yield from conversation(channel)
@@ -163,7 +163,7 @@ def find_me_message(channel: Json, text: str, since: str) -> Finder:
     return {"ok": True, "channel": where, "ts": same[0]["ts"]} if len(same) == 1 else None
 
 
-@slack.finds("chat.startStream")
+@slack.finds("chat.startStream", exact=True)
 def find_stream(channel: Json, thread_ts: str | None, markdown_text: str | None, since: str) -> Finder:
     """Look for the one message of this client's in the thread that begins like this since the intent."""
     if not markdown_text or not thread_ts:
@@ -175,7 +175,7 @@ def find_stream(channel: Json, thread_ts: str | None, markdown_text: str | None,
     return {"ok": True, "channel": where, "ts": same[0]["ts"]} if len(same) == 1 else None
 
 
-@slack.finds("chat.scheduleMessage")
+@slack.finds("chat.scheduleMessage", exact=True)
 def find_scheduled(channel: Json, text: str | None, post_at: Json, since: str) -> Finder:
     """Look for the one message that was scheduled for this time, in this channel, with this text since the intent.
 

@@ -73,9 +73,11 @@ class StripeConnector(Connector):
 
         return register_placed
 
-    def finds(self, operation: str, *, authoritative: bool = False) -> Callable[[FinderFunction], FinderFunction]:
+    def finds(
+        self, operation: str, *, authoritative: bool = False, exact: bool = False
+    ) -> Callable[[FinderFunction], FinderFunction]:
         """Register how to find out whether a call of *operation* happened."""
-        register = super().finds(operation, authoritative=authoritative)
+        register = super().finds(operation, authoritative=authoritative, exact=exact)
 
         def register_placed(finder: FinderFunction) -> FinderFunction:
             def placed(call: Call, since: str, key: str | None, snapshots: Json) -> Generator[Read, Any, Json]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from agentguard.calls import Call, Finder, Json, Read, read
+from agentguard.calls import Call, Finder, Json, Read, as_sent, read
 from agentguard.errors import AgentguardError
 from agentguard_connectors.stripe.base import stripe
-from agentguard_connectors.stripe.marks import mark_of
+from agentguard_connectors.stripe.marks import NAME, mark_of
 
 PAGES = 20
 """How many pages of 100 events or objects are looked through."""
@@ -226,16 +226,17 @@ def _by_mark(trace: Trace) -> Any:
         if mark is None:
             raise Unproven("the call carried no mark: its metadata or its idempotency key was the caller's own")
         things = yield from _listed(trace, call, since)
-        return next((thing for thing in things if mark in (thing.get("metadata") or {}).values()), None)
+        found = next((thing for thing in things if mark in (thing.get("metadata") or {}).values()), None)
+        return as_sent(found, {**call.arguments, "metadata": {**call.arguments["metadata"], NAME: mark}})
 
     return finder
 
 
 for operation, trace in TRACES.items():
-    stripe.finds(operation, authoritative=True)(_by_event(trace))
+    stripe.finds(operation, authoritative=True, exact=True)(_by_event(trace))
 for operation, trace in LISTED.items():
-    stripe.finds(operation, authoritative=True)(_by_mark(trace))
+    stripe.finds(operation, authoritative=True, exact=True)(_by_mark(trace))
 for operation, step in STEPS.items():
-    stripe.finds(operation, authoritative=True)(_by_step(*step))
+    stripe.finds(operation, authoritative=True, exact=True)(_by_step(*step))
 EVENTS = {operation: trace.events for operation, trace in TRACES.items()} | {name: s[0] for name, s in STEPS.items()}
 """The events that tell of each operation, the one that shows the furthest state first."""
