@@ -256,7 +256,7 @@ _plain: dict[str, Any] = {}
 
 
 def _write(title: str) -> dict[str, Any]:
-    made: dict[str, Any] = _plain["notes"].post("notes", json={"title": title}).json()
+    made: dict[str, Any] = _plain["notes"].post("notes", json={"title": title}).raise_for_status().json()
     return made
 
 

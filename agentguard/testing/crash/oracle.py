@@ -181,18 +181,19 @@ def _plain(value: Any) -> bool:
 
 def assign(log: ServiceLog, ledger: LedgerView) -> None:
     """Find the row for each write: calls in their order, each for one request only; else the undo it may be."""
-    # Of equal calls one may have been sent and the other not: what the ledger says happened comes first.
-    free = sorted(ledger.calls, key=lambda call: call.state is not CallState.COMMITTED)
+    free = list(ledger.calls)
     services = {call.seq: call.connector for call in ledger.calls}
     for one in writes(log):
         one.by = None
         if one.phase == "forward" or one.tried:
-            same = (call for call in free if not one.tried or call.reason == one.tried)
+            same = [call for call in free if not one.tried or call.reason == one.tried]
+            # Of equal calls one may have happened and the other not: as the ledger says of them.
+            same.sort(key=lambda call: (call.state is CallState.COMMITTED) is not bool(one.effects))
             one.by = next((call for call in same if fit(log, one, call.connector, call) is not None), None)
             if one.by is not None:
                 free.remove(one.by)
         if one.by is None and not one.tried and (one.phase != "forward" or log.takes_back):
-            taken = {id(other.by) for other in log.arrived}
+            taken = {id(other.by) for other in log.arrived if other.effects}  # what was refused is sent again
             fits = [(fit(log, one, services[undo.seq], undo), undo) for undo in ledger.undos if undo.name]
             best = max((found for found, _undo in fits if found is not None), default=None)
             undos = [undo for found, undo in fits if found is not None and found == best]
