@@ -124,6 +124,16 @@ def no_secret_is_in_the_ledger(stage: Set) -> list[str]:
     return [str(file) for file in stage.ledger.parent.iterdir() if TOKEN.encode() in file.read_bytes()]
 
 
+def what_somebody_wrote_into_a_lost_creation_is_kept(stage: Set) -> list[str]:
+    stage.box.fault("drop_after", "POST")
+    with pytest.raises(httpx.HTTPError):
+        stage.client.post("notes", json={"title": "two", "body": "ours"})
+    stage.plain.patch("notes/2", json={"body": "theirs"})
+    stage.session.rollback()
+    left = stage.box.snapshot()["notes"]
+    return [] if "2" in left and left["2"]["body"] == "theirs" else [f"what somebody wrote is gone: {left}"]
+
+
 def tried(act: Callable[[], object]) -> str:
     """Do it, and return which error of the guard stopped it."""
     try:
@@ -183,12 +193,17 @@ def written_before_it_is_redacted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Redactor, "clean_text", lambda self, text: text)
 
 
+def found_taken_for_left(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("agentguard.doubt.as_sent", lambda found, _sent: found)
+
+
 CAUGHT: list[tuple[Callable[[pytest.MonkeyPatch], None], Callable[[Set], list[str]]]] = [
     (fencing_token_ignored, a_lost_session_sends_nothing),
     (lease_not_checked_before_send, a_session_lost_in_the_last_moment_sends_nothing),
     (approval_used_outside_the_intent, an_approval_is_used_up_when_the_call_is_sent),
     (reads_taken_for_writes, a_read_passes_while_everything_is_frozen),
     (written_before_it_is_redacted, no_secret_is_in_the_ledger),
+    (found_taken_for_left, what_somebody_wrote_into_a_lost_creation_is_kept),
 ]
 
 
