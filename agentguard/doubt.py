@@ -17,10 +17,24 @@ from functools import partial
 import msgspec
 
 from agentguard import leases
-from agentguard.calls import Answer, Call, CallState, Certainty, Forward, Json, Outcome, Read, Undo, as_sent, matches
+from agentguard.calls import (
+    Answer,
+    Call,
+    CallState,
+    Certainty,
+    Forward,
+    Handler,
+    Json,
+    NoUndo,
+    Outcome,
+    Read,
+    Undo,
+    as_sent,
+    matches,
+)
 from agentguard.connector import Connector, bind
 from agentguard.engine import finish, handler_of, look, record
-from agentguard.entries import rows_of
+from agentguard.entries import row_of, rows_of
 from agentguard.flow import Border, Commit, Flow, Pause, Sent
 from agentguard.ledger.rows import CallRow, UndoRow
 from agentguard.ledger.statements import KEYS_LAST
@@ -183,11 +197,13 @@ def by_state(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRow
             seen = undos[-1].look
             raw = yield from look(border, Read(seen["operation"], reveal(seen["arguments"])))
             response = found_again(work.context.redactor.clean(raw))
-        yield Commit(
-            "verdict",
-            lambda: ledger.settle(call, CallState.COMMITTED, work.token, response=response, kind="verdict"),
-        )
-        return Verdict(CallState.COMMITTED, undos)
+        whole: list[UndoRow] | None = None
+        if goes_on(work, border, call, undos):
+            call.error = "what else the call changed is not known: its answer was lost"
+            whole = numbered(call, [*undos, row_of(work.context, NoUndo(Outcome.FAILED, call.error))])
+        settle = partial(ledger.settle, call, CallState.COMMITTED, work.token, undos=whole, response=response)
+        yield Commit("verdict", partial(settle, error=call.error if whole else None, kind="verdict"))
+        return Verdict(CallState.COMMITTED, whole or undos)
     return (yield from unknown(work, call, undos, "the answer was lost, and nothing shows whether it happened"))
 
 
@@ -244,8 +260,23 @@ def rebuild(
     The undos that are *known* since the intent are whole, while a large snapshot is not kept: they count. None: what
     was found is what another call of the session made, so that it says nothing about this one.
     """
-    connector, redactor = border.connector, work.context.redactor
-    operation = connector.table.by_name[call.name]
+    again, steps = replayed(work, border, call, known)
+    before = len(again.undos)
+    answer = Answer(200, found, Certainty.HAPPENED)
+    yield from finish(again, steps, answer)
+    others = {_identity(u) for u in work.context.ledger.undos(call.session) if u.seq != call.seq and not is_final(u)}
+    if any(_identity(row) in others for row in rows_of(again)[before:] if row.name):
+        return None
+    sent = Sent(answer, None, response or {**found_again(None), "json": work.context.redactor.clean(found)})
+    yield Commit("verdict", lambda: record(again, call, CallState.COMMITTED, sent, token=work.token, kind="verdict"))
+    call.error = again.gap
+    return numbered(call, rows_of(again))
+
+
+def replayed(work: Unwinding, border: Border, call: CallRow, known: list[UndoRow]) -> tuple[Work, Handler]:
+    """Run the handler of *call* up to its `forward()` over what is on record; the undos *known* keep their values."""
+    redactor = work.context.redactor
+    operation = border.connector.table.by_name[call.name]
     again = Work(work.context, border, operation, Call(call.name, redactor.reveal(call.arguments)), mark=call.mark)
     steps = handler_of(again)
     taken = iter(call.snapshots)
@@ -262,16 +293,24 @@ def rebuild(
         else:
             again.undos.append(step)
         step = steps.send(reply)
-    before = len(again.undos)
-    answer = Answer(200, found, Certainty.HAPPENED)
-    yield from finish(again, steps, answer)
-    others = {_identity(u) for u in work.context.ledger.undos(call.session) if u.seq != call.seq and not is_final(u)}
-    if any(_identity(row) in others for row in rows_of(again)[before:] if row.name):
-        return None
-    sent = Sent(answer, None, response or {**found_again(None), "json": redactor.clean(found)})
-    yield Commit("verdict", lambda: record(again, call, CallState.COMMITTED, sent, token=work.token, kind="verdict"))
-    call.error = again.gap
-    return [msgspec.structs.replace(row, seq=call.seq, n=n) for n, row in enumerate(rows_of(again), 1)]
+    return again, steps
+
+
+def goes_on(work: Unwinding, border: Border, call: CallRow, known: list[UndoRow]) -> bool:
+    """Whether the handler reads the answer, and may know of more to undo then than the undos that are *known*."""
+    try:
+        _again, steps = replayed(work, border, call, known)
+        steps.send(None)
+    except StopIteration:
+        return False
+    except Exception:  # noqa: BLE001 - a handler that breaks over an answer that is none has wanted to read one
+        return True
+    return True
+
+
+def numbered(call: CallRow, undos: list[UndoRow]) -> list[UndoRow]:
+    """*undos* as the ledger has written them."""
+    return [msgspec.structs.replace(row, seq=call.seq, n=n) for n, row in enumerate(undos, 1)]
 
 
 def _body(border: Border, name: str, arguments: dict[str, Json]) -> Json:

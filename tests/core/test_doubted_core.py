@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 import agentguard
-from agentguard.calls import CallState, Outcome, as_sent
+from agentguard.calls import CallState, Effect, Handler, Outcome, as_sent, forward, read, undo
+from agentguard.connector import Connector
 from agentguard.deciding import decide
 from agentguard.errors import LedgerError, NotAsSent
 from agentguard.ledger.rows import CallRow, SessionState
@@ -21,7 +22,7 @@ from agentguard.ledger.statements import KEYS_LAST
 from agentguard.policy import Condition, Policy, Rule
 from agentguard.queue import queue
 from tests.boxes import Box
-from tests.core.notes import notes
+from tests.core.notes import note, notes
 from tests.core.test_resuming import gone, resumed
 from tests.gmail.cases import labels
 from tests.gmail.world import service_at
@@ -199,6 +200,33 @@ def test_what_somebody_wrote_into_a_thing_whose_making_had_no_answer_is_not_remo
 )
 def test_what_was_sent_counts_for_what_is_found(found: Any, sent: Any, was: Any) -> None:
     assert as_sent(found, sent) == (was if was or found is None else {"note": None, "list": [], "text": ""})
+
+
+def test_what_a_lost_answer_would_have_told_of_more_to_undo_is_not_passed_over(
+    box: Box, client: httpx.Client, session: agentguard.Session
+) -> None:
+    table = notes.table
+    two_undos = Connector("two", title="Two undos", table=table, seams=notes.seams)
+    two_undos.view(note)
+
+    @two_undos.guards("notes.update", effect=Effect.REVERSIBLE)
+    def update(id: str, body: str) -> Handler:  # noqa: A002 - what the service calls it
+        """Write a note; what else it changes is known from the answer."""
+        look = read("notes.get", id=id).through("note")
+        old = {"body": (yield look)["body"]}
+        yield undo("notes.update", id=id, **old).on(look, left={"body": body}, back=old)
+        after = yield forward()
+        yield undo("notes.update", id=id, title="one").on(look, left={"title": after["title"]}, back={"title": "one"})
+
+    client.post("notes", json={"title": "one", "body": "as it was"})
+    guarded: Any = agentguard.wrap(client, session, two_undos)
+    box.fault("drop_after", "PATCH")
+    with pytest.raises(httpx.HTTPError):
+        guarded.patch("notes/1", json={"title": "two", "body": "new"})
+    report = session.rollback()
+    assert not report.ok
+    assert "its answer was lost" in report.outcomes[0].detail
+    assert box.snapshot()["notes"]["1"] == {"id": 1, "title": "two", "body": "as it was"}
 
 
 # What is held
