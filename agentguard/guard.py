@@ -23,7 +23,7 @@ from agentguard.errors import AgentguardError, AnswerLost, HandlerError
 from agentguard.flow import Flow, SendTogether, Sent, together
 from agentguard.ledger.rows import CallRow
 from agentguard.replay import once, recordable, response_of
-from agentguard.scopes import under_way
+from agentguard.scopes import tell, under_way
 from agentguard.wire.codec import Decoded
 from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing, Request, Response, path_of
 from agentguard.wire.seam import AsyncTransmit, Seam, Transmit
@@ -165,10 +165,8 @@ class Guard:
         return self.connector.codec.held(self.connector.table.by_name[call.name], call.arguments, held_name(call))
 
     def tell(self, note: str) -> None:
-        """Put *note* on the exception that the SDK will make of the answer, where the proxy sees it."""
-        called = under_way()
-        if called is not None:
-            called.notes.append(note)
+        """Put *note* on the exception that the SDK will make of the answer."""
+        tell(note)
 
     def perform(self, call: Call, headers: Mapping[str, str]) -> Answer:
         """Make a call of ours through the twin and return its raw answer."""

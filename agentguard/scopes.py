@@ -7,9 +7,12 @@ on in other tasks, which have no such frame; its scope is in the context, too.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 from contextvars import ContextVar
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
+from typing import Any
 
 from agentguard.errors import AgentguardError
 
@@ -48,3 +51,52 @@ def under_way() -> Scope | None:
             return called
         frame = frame.f_back
     return in_context.get()
+
+
+class Told:
+    """A block in which an SDK makes an exception of a bad answer: what is known of the call goes onto it as a note.
+
+    What a client returns is not wrapped, so that no proxy sees what an object of the SDK raises.
+    """
+
+    __slots__ = ("_token", "notes")
+
+    def __enter__(self) -> None:
+        self.notes: list[str] = []
+        self._token = _listening.set(self)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _where: TracebackType | None) -> None:
+        _listening.reset(self._token)
+        if error is not None:
+            for note in self.notes:
+                error.add_note(note)
+
+
+_listening: ContextVar[Told | None] = ContextVar("agentguard_told", default=None)
+"""The innermost such block."""
+
+
+def telling(method: Any) -> Any:
+    """*method* of an SDK, plain or a coroutine function, as such a block."""
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def acall(*args: Any, **kwargs: Any) -> Any:
+            with Told():
+                return await method(*args, **kwargs)
+
+        return acall
+
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with Told():
+            return method(*args, **kwargs)
+
+    return call
+
+
+def tell(note: str) -> None:
+    """Put *note* on the exception that the SDK will make of the answer."""
+    listening = _listening.get() or under_way()
+    if listening is not None:
+        listening.notes.append(note)

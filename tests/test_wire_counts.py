@@ -106,8 +106,6 @@ class Sdk:
     act: Callable[[Any, At], Any]
     raises: Errors
     """What it raises where a request goes wrong."""
-    deep: bool = False
-    """Whether it is a part of the wrapped client that is called, whose exceptions the proxy does not see."""
     lenient: bool = False
     """Whether a bad status is an answer like any other, and no exception."""
 
@@ -216,18 +214,13 @@ SDKS = {
         pygithub_at,
         lambda c, _at: c.get_repo("acme/hr").create_issue("New"),
         (github.GithubException, requests.RequestException),
-        deep=True,
     ),
-    "githubkit": Sdk(
-        "github", githubkit_at, lambda c, _at: c.rest.issues.create("acme", "hr", title="New"), KIT, deep=True
-    ),
+    "githubkit": Sdk("github", githubkit_at, lambda c, _at: c.rest.issues.create("acme", "hr", title="New"), KIT),
     "githubkit async": Sdk(
-        "github", githubkit_at, lambda c, _at: c.rest.issues.async_create("acme", "hr", title="New"), KIT, deep=True
+        "github", githubkit_at, lambda c, _at: c.rest.issues.async_create("acme", "hr", title="New"), KIT
     ),
-    "stripe": Sdk("stripe", stripe_at, lambda c, _at: c.v1.customers.create({"name": "New"}), STRIPE, deep=True),
-    "stripe async": Sdk(
-        "stripe", stripe_at, lambda c, _at: c.v1.customers.create_async({"name": "New"}), STRIPE, deep=True
-    ),
+    "stripe": Sdk("stripe", stripe_at, lambda c, _at: c.v1.customers.create({"name": "New"}), STRIPE),
+    "stripe async": Sdk("stripe", stripe_at, lambda c, _at: c.v1.customers.create_async({"name": "New"}), STRIPE),
     "stripe raw_request": Sdk(
         "stripe", stripe_at, lambda c, _at: c.raw_request("post", "/v1/customers", name="New"), STRIPE
     ),
@@ -257,7 +250,7 @@ SDKS = {
         (ClientError, TimeoutError),
         lenient=True,
     ),
-    "google-api-python-client": Sdk("gmail", gmail_at, gmail_act, (HttpError, OSError, HTTPException), deep=True),
+    "google-api-python-client": Sdk("gmail", gmail_at, gmail_act, (HttpError, OSError, HTTPException)),
     "hubspot": Sdk(
         "hubspot",
         hubspot_at,
@@ -265,21 +258,18 @@ SDKS = {
             {"properties": {"email": f"{next(NAMES)}@example.com"}}, _request_timeout=at.seconds
         ),
         (ApiException, HTTPError),
-        deep=True,
     ),
     "notion": Sdk(
         "notion",
         lambda at: notion_at(at, notion_client.Client),
         lambda c, _at: c.pages.create(**NOTION_PAGE),
         NOTION,
-        deep=True,
     ),
     "notion async": Sdk(
         "notion",
         lambda at: notion_at(at, notion_client.AsyncClient),
         lambda c, _at: c.pages.create(**NOTION_PAGE),
         NOTION,
-        deep=True,
     ),
     "httpx": Sdk(
         "github",
@@ -393,6 +383,6 @@ async def test_a_write_is_one_request_whatever_breaks(
     assert type(raised) is BARE[kind]
     answered = "status" in details
     assert (raised is None) == (answered and sdk.lenient)
-    if raised is not None and not (answered and sdk.deep):
+    if raised is not None:
         told = "has done nothing (call 2" if refused else "is not known whether"
         assert [told in note for note in notes_of(raised)] == [True]

@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
+from agentguard.scopes import telling
 from agentguard.wire.http import SAFE_VERBS, Outgoing
 from agentguard.wire.seam import Gate, Seam, ours
 
@@ -136,6 +137,10 @@ def _gated_requester(requester: Any, gate: Gate) -> Any:
 
     class Requester(kind):  # type: ignore[valid-type, misc] # the class is known only when the SDK is
         agentguard_gate = gate
+        requestJsonAndCheck = telling(kind.requestJsonAndCheck)  # noqa: N815 - named by PyGithub
+        requestMultipartAndCheck = telling(kind.requestMultipartAndCheck)  # noqa: N815 - named by PyGithub
+        requestBlobAndCheck = telling(kind.requestBlobAndCheck)  # noqa: N815 - named by PyGithub
+        requestMemoryBlobAndCheck = telling(kind.requestMemoryBlobAndCheck)  # noqa: N815 - named by PyGithub
 
         def withAuth(self, auth: Any) -> Any:  # noqa: N802 - named by PyGithub
             return _gated_requester(super().withAuth(_gating_auth(auth, gate)), gate)
@@ -185,6 +190,9 @@ def _gated_githubkit(kind: type[Any], seam: GithubkitSeam, gate: Gate) -> type[A
     from agentguard.wire.httpx import gate_in_place
 
     class GitHub(kind):  # type: ignore[misc] # the class is known only when the SDK is
+        request = telling(kind.request)
+        arequest = telling(kind.arequest)
+
         def _create_sync_client(self) -> Any:
             return gate_in_place(super()._create_sync_client(), gate)
 

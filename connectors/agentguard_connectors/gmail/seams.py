@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from agentguard.errors import Blocked
+from agentguard.scopes import Told
 from agentguard.wire.http import SAFE_VERBS, Headers, Outgoing
 from agentguard.wire.seam import Gate, Seam
 from agentguard_connectors.gmail.codec import REMAKES_HEADER, raw_of, related
@@ -244,10 +245,12 @@ def _builder(builder: Any, gated: Callable[[Any], Any]) -> Any:
     class Request(builder):  # type: ignore[misc] # the class is the caller's choice
         def execute(self, http: Any = None, num_retries: int = 0) -> Any:
             allowed = repeats(self.method, self.headers, num_retries)
-            return super().execute(http=http and gated(http), num_retries=allowed)
+            with Told():
+                return super().execute(http=http and gated(http), num_retries=allowed)
 
         def next_chunk(self, http: Any = None, num_retries: int = 0) -> Any:
-            return super().next_chunk(http=http and gated(http), num_retries=0)
+            with Told():
+                return super().next_chunk(http=http and gated(http), num_retries=0)
 
     return named_like(builder, Request)
 

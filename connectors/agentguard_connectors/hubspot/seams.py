@@ -15,6 +15,7 @@ import copy
 from typing import Any
 
 from agentguard.errors import UsageError
+from agentguard.scopes import telling
 from agentguard.wire.http import SAFE_VERBS, Outgoing, Request, Response
 from agentguard.wire.seam import AsyncTransmit, Gate, Seam, Transmit
 
@@ -146,7 +147,7 @@ def _in_context(client: Any) -> Any:
     """
 
     def call_api(*arguments: Any, async_req: Any = None, **settings: Any) -> Any:
-        call = type(client).call_api
+        call = telling(type(client).call_api)
         known = settings.get("response_types_map")
         if known and 201 in known:
             settings["response_types_map"] = {200: known[201], **known}

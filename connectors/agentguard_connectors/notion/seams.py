@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agentguard.errors import UsageError
+from agentguard.scopes import telling
 from agentguard.wire.codec import relative_path
 from agentguard.wire.http import SAFE_VERBS, Outgoing, Request, Response
 from agentguard.wire.seam import AsyncTransmit, Gate, Seam, Transmit
@@ -139,6 +140,8 @@ def _gated(kind: Any, *, asynchronous: bool) -> Any:
     from agentguard.wire import httpx as wire_httpx
 
     class Gated(kind):  # type: ignore[misc]  # the SDK is imported late, so its class is not known here
+        request = telling(kind.request)
+
         @property
         def client(self) -> Any:
             return kind.client.fget(self)

@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from agentguard.errors import UnknownClient, UsageError
+from agentguard.scopes import telling
 from agentguard.wire.http import Headers, Outgoing, Request, Response
 from agentguard.wire.seam import Gate, Seam
 from agentguard_connectors.stripe.forms import flatten
@@ -131,6 +132,11 @@ def _marking_requestor() -> Any:
         from stripe._api_requestor import _APIRequestor
 
         class MarkingRequestor(_APIRequestor):
+            request = telling(_APIRequestor.request)
+            request_async = telling(_APIRequestor.request_async)
+            request_stream = telling(_APIRequestor.request_stream)
+            request_stream_async = telling(_APIRequestor.request_stream_async)
+
             def _new_requestor_with_options(self, options: Any) -> Any:
                 plain = super()._new_requestor_with_options(options)
                 return MarkingRequestor(options=plain._options, client=self._client)
