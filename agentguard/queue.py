@@ -168,7 +168,7 @@ def resolve(
     if action in ("retry", "force"):
         _again(store, item, decision, clients or {}, force=action == "force")
     else:
-        store.people.resolve(_decided(item, action, by, note), decision)
+        store.people.resolve(_decided(item, action, by, note), decision, item.undo or item.call, of.token)
         _conclude(store, of)
     return next((left for left in _items(store) if left.id == name), None)
 

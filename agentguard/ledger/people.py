@@ -11,8 +11,8 @@ import apsw
 
 from agentguard import leases
 from agentguard.calls import CallState, Json
-from agentguard.errors import ApprovalInvalid, Frozen, LimitReached, NoSuchApproval
-from agentguard.ledger.columns import COLUMNS, dumps
+from agentguard.errors import ApprovalInvalid, Frozen, LimitReached, NoSuchApproval, SessionBusy
+from agentguard.ledger.columns import COLUMNS, dumps, loads
 from agentguard.ledger.database import Database
 from agentguard.ledger.reading import rows
 from agentguard.ledger.rows import ApprovalRow, CallRow, FreezeRow, SessionRow, SessionState, UndoRow
@@ -162,10 +162,31 @@ class People:
         )
         return doubtful + differing, undos
 
-    def resolve(self, row: CallRow | UndoRow, resolution: Json) -> None:
-        """Put a person's decision about a call or an undo on record, with what it makes of the row's state."""
+    def resolve(self, row: CallRow | UndoRow, resolution: Json, seen: CallRow | UndoRow, token: int) -> None:
+        """Put a person's decision about a call or an undo on record, with what it makes of the row's state.
+
+        The person has *seen* the row as it was under the owner with *token*. Raises SessionBusy where a process or
+        another person has been there since.
+        """
 
         def job(db: apsw.Connection) -> None:
+            if isinstance(seen, UndoRow):
+                found: Any = db.execute(
+                    "SELECT token, undo.state, undo.resolution FROM undo JOIN session ON id = session "
+                    "WHERE session = ? AND seq = ? AND n = ?",
+                    (seen.session, seen.seq, seen.n),
+                ).fetchone()
+            else:
+                found = db.execute(
+                    "SELECT session.token, call.state, call.resolution FROM call JOIN session ON id = session "
+                    "WHERE session = ? AND seq = ?",
+                    (seen.session, seen.seq),
+                ).fetchone()
+            if (found[0], found[1], loads(found[2])) != (token, seen.state, seen.resolution):
+                raise SessionBusy(
+                    f"somebody else has seen to call {seen.seq} of session {seen.session} meanwhile. Nothing was done. "
+                    "Look at it again: `agentguard queue`."
+                )
             if isinstance(row, CallRow):
                 db.execute(
                     "UPDATE call SET state = ?, error = ?, verified = ?, resolution = ? WHERE session = ? AND seq = ?",

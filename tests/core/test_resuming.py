@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 import agentguard
+from agentguard import leases, queue
 from agentguard.calls import CallState
 from agentguard.ledger.sqlite import SqliteLedger
 from tests.boxes import Box
@@ -86,6 +87,30 @@ def test_a_call_of_which_nothing_is_known_is_not_made_again(
     guarded = agentguard.wrap(client, last, notes)
     assert guarded.post("notes", json={"title": "lost"}).status_code == 201
     assert len(box.requests("POST")) == 2
+
+
+@pytest.mark.parametrize("meanwhile", ["a person", "a process"])
+def test_a_decision_about_what_has_changed_since_it_was_looked_at_is_not_taken(
+    meanwhile: str, box: Box, client: httpx.Client, ledger: Path, gone: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.fault("drop_before")
+    with pytest.raises(httpx.HTTPError):
+        agentguard.wrap(client, resumed(ledger), notes).post("notes", json={"title": "lost"})
+    store, find = SqliteLedger.at(ledger), queue.find_item
+
+    def and_then(*given: Any) -> queue.Item:
+        item = find(*given)
+        monkeypatch.setattr(queue, "find_item", find)
+        if meanwhile == "a person":
+            agentguard.resolve("s1/1", "applied", by="ada", ledger=ledger)
+        else:
+            store.claim("s1", leases.new_owner(), leases.now() + 60)
+        return item
+
+    monkeypatch.setattr(queue, "find_item", and_then)
+    with pytest.raises(agentguard.SessionBusy, match="Nothing was done"):
+        agentguard.resolve("s1/1", "not_applied", by="ops", ledger=ledger)
+    assert store.call("s1", 1).state is (CallState.COMMITTED if meanwhile == "a person" else CallState.IN_DOUBT)
 
 
 def test_an_update_whose_answer_was_lost_is_settled_by_the_state(
