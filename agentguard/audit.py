@@ -16,18 +16,19 @@ from pathlib import Path
 
 import apsw
 
-from agentguard.calls import Json
+from agentguard.calls import CallState, Json, Outcome
 from agentguard.errors import LedgerError, UsageError
 from agentguard.ledger import Ledger
 from agentguard.ledger.chain import Link, breaks
 from agentguard.ledger.columns import loads
 from agentguard.ledger.database import Database
 from agentguard.ledger.reading import rows
-from agentguard.ledger.rows import ApprovalRow, CallRow, SessionState
+from agentguard.ledger.rows import ApprovalRow, CallRow, SessionState, UndoRow
 from agentguard.ledger.sqlite import SqliteLedger
 from agentguard.ledger.statements import put_event, state_and_token, what_came, what_was_asked
 
 TAG = "agentguard-anchor"
+OUTCOMES = frozenset(Outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ _UNCHAINED = "SELECT value FROM meta WHERE name = 'unchained'"
 
 
 def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]:
-    """Say which calls are not what their events tell of them; purged sessions are not compared."""
+    """Say which calls and undos are not what their events tell of them; purged sessions are not compared."""
     asked: dict[tuple[str, int], str] = {}
     came: dict[tuple[str, int], str] = {}
     purged = {link.session for link in links if link.kind == "purged"}
@@ -115,7 +116,42 @@ def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]
         yield f"call {seq} of session {session} was put on record and is gone"
     for event, (session, of) in by_call.items():
         yield f"event {event} is named by no call, and does not show in what is told of call {of} of session {session}"
+    yield from _undos_against_events(database, links)
     yield from _approvals_against_events(database, links)
+
+
+def _undos_against_events(database: Database, links: list[Link]) -> Iterator[str]:
+    """Say which undos have not come to what their last events tell."""
+    purged = {link.session for link in links if link.kind == "purged"}
+    ended: dict[tuple[str, int], dict[int, tuple[str | None, str | None]]] = {}
+    for link in links:
+        if link.session in purged or link.seq is None:
+            continue
+        of = link.session, link.seq
+        if link.n is None:
+            if link.kind == CallState.COMMITTED:
+                ended.pop(of, None)  # what there is to undo is on record from now on
+            continue
+        try:
+            data = loads(link.data)
+        except ValueError:
+            continue  # told as a break of the chain
+        kind = link.kind.removeprefix("undo ")
+        if kind == "intent":
+            ended.setdefault(of, {})[link.n] = None, ""
+        elif kind in OUTCOMES:
+            ended.setdefault(of, {})[link.n] = kind, data.get("detail")
+        elif kind == "resolved" and data.get("action") in ("applied", "not_applied"):
+            ended.setdefault(of, {})[link.n] = Outcome.COMPENSATED if data["action"] == "applied" else None, None
+    for undo in rows(database, UndoRow, "WHERE name <> ''"):
+        outcome, detail = ended.get((undo.session, undo.seq), {}).pop(undo.n, (None, ""))
+        same = undo.outcome == outcome and detail in (None, undo.detail)
+        if not same and undo.session not in purged:
+            name = f"undo {undo.n} of call {undo.seq} of session {undo.session}"
+            yield f"what came of {name} is not what was put on record"
+    for (session, seq), left in ended.items():
+        for n in left:
+            yield f"undo {n} of call {seq} of session {session} was put on record and is gone"
 
 
 def _approvals_against_events(database: Database, links: list[Link]) -> Iterator[str]:

@@ -112,9 +112,13 @@ def test_truncation_and_a_full_rewrite_after_an_anchor_are_found(recorded: Agent
         "DELETE FROM undo WHERE seq = 4; DELETE FROM call WHERE seq = 4",
         "UPDATE call SET told = NULL WHERE seq = 1",
         "UPDATE call SET asked = asked + 1 WHERE seq = 1",
+        "UPDATE undo SET outcome = 'conflict' WHERE outcome IS NOT NULL",
+        "UPDATE undo SET outcome = 'restored', state = 'done' WHERE outcome IS NULL",
+        "UPDATE undo SET detail = 'as it was' WHERE outcome IS NOT NULL",
+        "DELETE FROM undo WHERE outcome IS NOT NULL",
     ],
 )
-def test_a_call_that_is_not_what_its_events_tell_is_found(recorded: Agent, statement: str) -> None:
+def test_a_row_that_is_not_what_its_events_tell_is_found(recorded: Agent, statement: str) -> None:
     recorded.store.close()
     db = apsw.Connection(str(recorded.ledger))
     db.execute(statement)
