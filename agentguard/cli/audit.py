@@ -36,7 +36,7 @@ def audit() -> None:
 @ledger_option
 @json_option
 def verify(anchors: Path | None, ledger: str | None, as_json: bool) -> int:
-    """Verify the chain of events, the calls against it, and it against anchors.
+    """Verify the chain of events, the calls and undos against it, and it against anchors.
 
     Exits with 1 when something does not agree.
     """
