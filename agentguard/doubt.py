@@ -138,32 +138,39 @@ def late_answer(work: Unwinding, call: CallRow) -> Flow[tuple[CallState, Json, J
 
 
 def by_finder(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRow]) -> Flow[Verdict]:
-    """Look the effect up."""
+    """Look the effect up; a second time when the request must have landed, where the first look shows none."""
     located = border.connector.finders[call.name]
     while True:
-        waits = located.authoritative and work.remaining(call)
+        waits = work.remaining(call)
+        gone, why = False, "the answer was lost, and looking for it found nothing, which proves nothing"
         try:
             found = yield from find(work, border, call)
         except Exception as error:  # noqa: BLE001 - a connection or a finder that breaks stops no other undo
             told = work.context.redactor.clean_text(f"{type(error).__name__}: {error}")
             why = f"it is not known whether it happened; looking it up failed: {told}"
-            return (yield from unknown(work, call, undos, why))
-        if found is not None:
-            if not located.exact:
-                found = as_sent(found, _body(border, call.name, work.context.redactor.reveal(call.arguments)))
-            rebuilt = yield from rebuild(work, border, call, undos, found)
-            if rebuilt is None:
-                why = "the answer was lost, and what was found belongs to another call"
-                return (yield from unknown(work, call, undos, why))
-            return Verdict(CallState.COMMITTED, rebuilt)
+        else:
+            if found is not None:
+                return (yield from as_found(work, border, call, undos, found))
+            gone = located.authoritative
         if not waits:
             break
         yield Pause(waits)
-    if located.authoritative:
+    if gone:
         why = "looked up after the answer was lost, by what shows it for certain: it is not there"
         return (yield from did_not(work, call, why))
-    why = "the answer was lost, and looking for it found nothing, which proves nothing"
     return (yield from unknown(work, call, undos, why))
+
+
+def as_found(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRow], found: Json) -> Flow[Verdict]:
+    """It happened, and *found* is what it made, as it is by now."""
+    if not border.connector.finders[call.name].exact:
+        found = as_sent(found, _body(border, call.name, work.context.redactor.reveal(call.arguments)))
+    rebuilt = yield from rebuild(work, border, call, undos, found)
+    if rebuilt is None:
+        return (
+            yield from unknown(work, call, undos, "the answer was lost, and what was found belongs to another call")
+        )
+    return Verdict(CallState.COMMITTED, rebuilt)
 
 
 def by_state(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRow]) -> Flow[Verdict]:

@@ -203,6 +203,19 @@ def test_a_straggler_lands_after_its_connection_was_cut_and_is_found_by_the_roll
     assert box.snapshot() == before
 
 
+def test_a_creation_that_lands_late_is_found_by_the_second_look(
+    box: Box, guarded: httpx.Client, session: agentguard.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTGUARD_SEND_DEADLINE", "1.5")
+    box.fault("late", verb="POST", seconds=0.3)
+    with pytest.raises(httpx.RemoteProtocolError):
+        guarded.post("notes", json={"title": "one"})
+    assert box.effects() == []
+    assert outcomes(session.rollback()) == [Outcome.RESTORED]
+    assert [effect["effect"] for effect in box.effects()] == ["created", "deleted"]
+    assert box.snapshot()["notes"] == {}
+
+
 def test_a_straggler_that_lands_after_the_rollback_was_never_said_not_to_have_happened(
     box: Box, guarded: httpx.Client, session: agentguard.Session
 ) -> None:
