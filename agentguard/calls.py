@@ -243,7 +243,7 @@ def as_sent(found: Json, sent: Json) -> Json:
     has another shape, stays as it was found.
     """
     if sent is None:
-        return found if found in (None, "", [], {}) else None
+        return None if found else found
     if isinstance(sent, dict) and isinstance(found, dict):
         return {name: as_sent(value, sent[name]) if name in sent else value for name, value in found.items()}
     if isinstance(sent, list) and isinstance(found, list):

@@ -167,9 +167,8 @@ def as_found(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRow
         found = as_sent(found, _body(border, call.name, work.context.redactor.reveal(call.arguments)))
     rebuilt = yield from rebuild(work, border, call, undos, found)
     if rebuilt is None:
-        return (
-            yield from unknown(work, call, undos, "the answer was lost, and what was found belongs to another call")
-        )
+        why = "the answer was lost, and what was found belongs to another call"
+        return (yield from unknown(work, call, undos, why))
     return Verdict(CallState.COMMITTED, rebuilt)
 
 

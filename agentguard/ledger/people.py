@@ -182,7 +182,7 @@ class People:
                     "WHERE session = ? AND seq = ?",
                     (seen.session, seen.seq),
                 ).fetchone()
-            if (found[0], found[1], loads(found[2])) != (token, seen.state, seen.resolution):
+            if found is None or (found[0], found[1], loads(found[2])) != (token, seen.state, seen.resolution):
                 raise SessionBusy(
                     f"somebody else has seen to call {seen.seq} of session {seen.session} meanwhile. Nothing was done. "
                     "Look at it again: `agentguard queue`."
