@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -24,37 +25,40 @@ PATIENCE = "CRASH_CLIENT_TIMEOUT"
 
 def client_of(service: str, url: str) -> Any:
     """A plain client, with the retries that its SDK has by default."""
+    waits = float(os.environ[PATIENCE]) if PATIENCE in os.environ else None
+    whole: dict[str, Any] = {} if waits is None else {"timeout": int(waits) or 1}
+    if waits is not None:
+        socket.setdefaulttimeout(waits)  # for httplib2
     if service == "notes":
         import httpx
 
-        waits = float(os.environ.get(PATIENCE, 5))
         # Without `verify` it saves the loading of certificates, of which it uses none.
-        return httpx.Client(base_url=f"{url}/v1/", verify=False, timeout=waits)
+        return httpx.Client(base_url=f"{url}/v1/", verify=False, timeout=waits or 5)
     if service == "github":
         import github
 
         pauses: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
-        pauses["timeout"] = int(float(os.environ.get(PATIENCE, 15))) or 1
-        return github.Github(auth=github.Auth.Token("crash-token"), base_url=url, **pauses)
+        return github.Github(auth=github.Auth.Token("crash-token"), base_url=url, **pauses, **whole)
     if service == "stripe":
         import stripe
 
-        return stripe.StripeClient("sk_test_crash", base_addresses={"api": url})
+        http = None if waits is None else stripe.RequestsClient(timeout=waits)
+        return stripe.StripeClient("sk_test_crash", base_addresses={"api": url}, http_client=http)
     if service == "slack":
         import slack_sdk
 
-        waits = int(float(os.environ.get(PATIENCE, 30))) or 1
-        return slack_sdk.WebClient("xoxb-crash", base_url=f"{url}/api/", timeout=waits)
+        return slack_sdk.WebClient("xoxb-crash", base_url=f"{url}/api/", **whole)
     if service == "hubspot":
         from hubspot import HubSpot
 
         from agentguard.sandbox.hubspot import TOKEN
 
-        return HubSpot(access_token=TOKEN, host=url, base_url=url)
+        factory = {} if waits is None else {"api_factory": _impatient(waits)}
+        return HubSpot(access_token=TOKEN, host=url, base_url=url, **factory)
     if service == "notion":
         import notion_client
 
-        return notion_client.Client(auth="ntn_crash", base_url=url)
+        return notion_client.Client(auth="ntn_crash", base_url=url, timeout_ms=int((waits or 60) * 1000))
     if service == "gmail":
         from tests.gmail.world import service_at
 
@@ -62,7 +66,24 @@ def client_of(service: str, url: str) -> Any:
     from slack_sdk.web.async_client import AsyncWebClient
 
     assert service == "slack_async"
-    return AsyncWebClient("xoxb-crash", base_url=f"{url}/api/")
+    return AsyncWebClient("xoxb-crash", base_url=f"{url}/api/", **whole)
+
+
+def _impatient(waits: float) -> Callable[..., Any]:
+    """HubSpot's API objects, which wait as long as each call says, and else for ever."""
+    from hubspot.discovery.discovery_base import DiscoveryBase  # type: ignore[import-untyped]
+    from urllib3 import PoolManager
+
+    class Manager(PoolManager):
+        def urlopen(self, method: str, url: str, redirect: bool = True, **settings: Any) -> Any:  # type: ignore[override]
+            return super().urlopen(method, url, redirect=redirect, **{**settings, "timeout": waits})
+
+    def make(package: Any, name: str, config: Any) -> Any:
+        api = DiscoveryBase._default_api_factory(package, name, config)
+        api.api_client.rest_client.pool_manager.__class__ = Manager
+        return api
+
+    return make
 
 
 # Notes
