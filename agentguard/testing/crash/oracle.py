@@ -181,7 +181,7 @@ def _plain(value: Any) -> bool:
 
 def assign(log: ServiceLog, ledger: LedgerView) -> None:
     """Find the row for each write: calls in their order, each for one request only; else the undo it may be."""
-    free = list(ledger.calls)
+    free, sent = list(ledger.calls), set[int]()
     services = {call.seq: call.connector for call in ledger.calls}
     for one in writes(log):
         one.by = None
@@ -192,13 +192,15 @@ def assign(log: ServiceLog, ledger: LedgerView) -> None:
             one.by = next((call for call in same if fit(log, one, call.connector, call) is not None), None)
             if one.by is not None:
                 free.remove(one.by)
+                sent.add(one.by.seq)
         if one.by is None and not one.tried and (one.phase != "forward" or log.takes_back):
             taken = {id(other.by) for other in log.arrived if other.effects}  # what was refused is sent again
             fits = [(fit(log, one, services[undo.seq], undo), undo) for undo in ledger.undos if undo.name]
             best = max((found for found, _undo in fits if found is not None), default=None)
             undos = [undo for found, undo in fits if found is not None and found == best]
-            undos.sort(key=lambda undo: undo.outcome in SAID_TO_BE_DONE)
-            # Undos of equal calls look the same: the newest that has none yet, and is said to be done.
+            # Undos of equal calls look the same: the newest that has none yet, of a call that was sent before, and
+            # is said to be done.
+            undos.sort(key=lambda undo: (undo.seq in sent, undo.outcome in SAID_TO_BE_DONE))
             one.by = next((u for u in reversed(undos) if id(u) not in taken), undos[-1] if undos else None)
 
 
