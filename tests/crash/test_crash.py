@@ -77,7 +77,8 @@ def test_a_kill_at_every_point_of_the_work_and_one_at_every_point_of_its_rollbac
 )
 def test_a_fault_at_every_write(scenario: Scenario, bench: Bench, record_property: Record) -> None:
     truth(crash.faults(bench, scenario), record_property, 8)
-    truth(crash.faults_of_rollback(bench, scenario), record_property, 4)
+    least = 0 if scenario.name == "made_and_deleted" else 4  # what the session has deleted itself has no undo
+    truth(crash.faults_of_rollback(bench, scenario), record_property, least)
 
 
 CAUGHT: dict[str, Plan] = {
