@@ -18,7 +18,7 @@ import agentguard
 from agentguard import CallState, Outcome
 from tests.boxes import Box
 from tests.github.clients import TOKEN, acting, pygithub, raw
-from tests.github.proof import HISTORY, open_pull, sha_of
+from tests.github.proof import HISTORY, HR, open_pull, sha_of
 from tests.proving import differences
 
 LOST = r"(?i)connection|disconnected"
@@ -244,6 +244,12 @@ CHANGED: dict[str, tuple[Do, Do]] = {
         make_milestone,
         lambda gh: acting(gh).create_issue("Theirs", milestone=milestone(gh)),
     ),
+    "the role of an invitation": (
+        lambda gh: acting(gh).add_to_collaborators("outsider", "pull"),
+        lambda gh: raw(
+            gh, "PATCH", f"{HR}/invitations/{acting(gh).get_pending_invitations()[0].id}", {"permissions": "admin"}
+        ),
+    ),
     "an issue in a repository": (
         lambda gh: gh.get_user().create_repo("mine"),
         lambda gh: gh.get_repo("agent/mine").create_issue("Theirs"),
@@ -255,7 +261,8 @@ CHANGED: dict[str, tuple[Do, Do]] = {
 def test_what_somebody_wrote_into_what_a_lost_call_made_is_kept(
     github_box: Box, session: agentguard.Session, bare: Any, gh: Any, do: Do, change: Do
 ) -> None:
-    github_box.fault("drop_after", "POST")
+    for verb in ("POST", "PUT"):  # one of them is the call's
+        github_box.fault("drop_after", verb)
     with pytest.raises(Exception, match=LOST):
         do(gh)
     change(bare)

@@ -287,6 +287,17 @@ def test_a_found_message_that_somebody_edited_since_is_not_deleted(
     assert posted(slack_box)[-1]["text"] == "Not the same"
 
 
+@pytest.mark.filterwarnings("ignore:The top-level `text` argument is missing:UserWarning")
+def test_words_that_somebody_wrote_into_a_found_message_that_had_none_are_not_deleted(
+    slack_box: Box, client: WebClient, session: agentguard.Session, guarded: Any
+) -> None:
+    lose(slack_box, "drop_after", lambda c: c.chat_postMessage(channel=GENERAL, blocks=blocks("b")), guarded)
+    client.chat_update(channel=GENERAL, ts=posted(slack_box)[-1]["ts"], text="Theirs")
+    there = posted(slack_box)
+    assert outcomes(session.rollback()) == [Outcome.CONFLICT]
+    assert posted(slack_box) == there
+
+
 def test_an_edit_of_the_agents_keeps_the_mark_and_both_are_taken_back(
     slack_box: Box, session: agentguard.Session, guarded: Any
 ) -> None:

@@ -66,13 +66,15 @@ def add_collaborator(owner: str, repo: str, username: str, permission: str | Non
 
 
 @github.finds("repos.addCollaborator")
-def find_invitation(owner: str, repo: str, username: str, since: str) -> Finder:
+def find_invitation(owner: str, repo: str, username: str, permission: str | None, since: str) -> Finder:
     """Among the open invitations, the one to this person that we sent since."""
     me = yield read("users.getAuthenticated").through("login")
     found = yield read("repos.listInvitations", owner=owner, repo=repo, per_page=100)
     ours = [one for one in found if (one.get("inviter") or {}).get("login") == me]
     sent = [one for one in ours if one["created_at"] >= since and (one.get("invitee") or {}).get("login")]
-    return next((one for one in sent if one["invitee"]["login"].lower() == username.lower()), None)
+    made = next((one for one in sent if one["invitee"]["login"].lower() == username.lower()), None)
+    given = permission or "push"
+    return made and {**made, "permissions": ROLES.get(given, given)}
 
 
 def is_for(invitation: Json, username: str) -> bool:

@@ -111,8 +111,8 @@ def words(text: Json) -> set[str]:
 
 def answer(channel: str, message: Json, text: Json) -> Json:
     """What the lost answer said of *message*. If somebody has edited it since, their words are not the call's."""
-    if message.get("edited") and isinstance(text, str) and text:
-        message = {**message, "text": text}
+    if message.get("edited"):
+        message = {**message, "text": text if isinstance(text, str) else ""}
     return {"ok": True, "channel": channel, "ts": message["ts"], "message": message}
 
 
