@@ -84,7 +84,7 @@ def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]
     """Say which calls and undos are not what their events tell of them; purged sessions are not compared."""
     asked: dict[tuple[str, int], str] = {}
     came: dict[tuple[str, int], str] = {}
-    purged = {link.session for link in links if link.kind == "purged"}
+    purged = _purged(links)
     told = {(link.session, link.seq) for link in links}
     by_call = {link.id: (link.session, link.seq) for link in links if link.kind in ("intent", "committed")}
     for link in links:
@@ -120,9 +120,14 @@ def _rows_against_events(database: Database, links: list[Link]) -> Iterator[str]
     yield from _approvals_against_events(database, links)
 
 
+def _purged(links: list[Link]) -> set[str]:
+    """The sessions whose payloads are gone, and with them what could be compared."""
+    return {link.session for link in links if link.kind == "purged"}
+
+
 def _undos_against_events(database: Database, links: list[Link]) -> Iterator[str]:
     """Say which undos have not come to what their last events tell."""
-    purged = {link.session for link in links if link.kind == "purged"}
+    purged = _purged(links)
     ended: dict[tuple[str, int], dict[int, tuple[str | None, str | None]]] = {}
     for link in links:
         if link.session in purged or link.seq is None:
@@ -165,7 +170,7 @@ def _approvals_against_events(database: Database, links: list[Link]) -> Iterator
                 continue  # told as a break of the chain
             if isinstance(data, dict):
                 decided[data.get("approval")] = (data.get("digest"), data.get("by"))
-    purged = {link.session for link in links if link.kind == "purged"}
+    purged = _purged(links)
     for row in rows(database, ApprovalRow, "WHERE state <> 'pending'"):
         if row.session not in purged and decided.get(row.id) != (row.digest, row.decided_by):
             yield f"the approval {row.id} is {row.state}, and nobody is on record as having decided it"

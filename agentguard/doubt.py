@@ -41,7 +41,7 @@ from agentguard.ledger.statements import KEYS_LAST
 from agentguard.replay import found_again
 from agentguard.report import CallOutcome
 from agentguard.undoing import is_final, looks_at, see, shows
-from agentguard.wire.codec import BODY
+from agentguard.wire.codec import body_of
 from agentguard.work import Context, Work
 
 POLL_SECONDS = 0.05
@@ -163,8 +163,10 @@ def by_finder(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRo
 
 def as_found(work: Unwinding, border: Border, call: CallRow, undos: list[UndoRow], found: Json) -> Flow[Verdict]:
     """It happened, and *found* is what it made, as it is by now."""
-    if not border.connector.finders[call.name].exact:
-        found = as_sent(found, _body(border, call.name, work.context.redactor.reveal(call.arguments)))
+    connector = border.connector
+    if not connector.finders[call.name].exact:
+        sent = work.context.redactor.reveal(call.arguments)
+        found = as_sent(found, body_of(connector.table.by_name[call.name], sent))
     rebuilt = yield from rebuild(work, border, call, undos, found)
     if rebuilt is None:
         why = "the answer was lost, and what was found belongs to another call"
@@ -317,14 +319,6 @@ def goes_on(work: Unwinding, border: Border, call: CallRow, known: list[UndoRow]
 def numbered(call: CallRow, undos: list[UndoRow]) -> list[UndoRow]:
     """*undos* as the ledger has written them."""
     return [msgspec.structs.replace(row, seq=call.seq, n=n) for n, row in enumerate(undos, 1)]
-
-
-def _body(border: Border, name: str, arguments: dict[str, Json]) -> Json:
-    """What the call sent, without what says only where to."""
-    if BODY in arguments:
-        return arguments[BODY]
-    operation = border.connector.table.by_name[name]
-    return {name: value for name, value in arguments.items() if name not in (*operation.parameters, *operation.query)}
 
 
 def _identity(undo: UndoRow) -> tuple[str, str]:

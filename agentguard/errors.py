@@ -66,7 +66,7 @@ class SessionClosed(UsageError):
 
 
 class SessionBusy(UsageError):
-    """The session belongs to another process, which lives. Nothing was done."""
+    """Another process, which lives, or another person has been at the session. Nothing was done."""
 
 
 class PlanChanged(UsageError):

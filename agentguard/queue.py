@@ -146,7 +146,7 @@ def resolve(
 
     *by* is who decides, and *note* why; closing needs one. `retry` and `force` send undos, through *clients* (plain
     clients by connector name). Raises NoSuchItem, UsageError for an action that the item does not allow, and
-    SessionBusy while its session belongs to a process that lives.
+    SessionBusy while its session belongs to a process that lives, or where somebody else has decided meanwhile.
     """
     store = locate(ledger)
     item = find_item(store, name)

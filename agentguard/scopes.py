@@ -3,6 +3,9 @@
 Most calls are reads, and for those nobody asks. So a synchronous call prepares nothing: the frame in which it runs says
 that it is under way, and is looked for on the stack when the guard wants to know. A call of a coroutine function may go
 on in other tasks, which have no such frame; its scope is in the context, too.
+
+What is known of a call becomes a note on the exception that the SDK makes of its answer. The proxy sees those of the
+client's own methods; for what else an SDK offers, its seam marks the methods that raise (`telling`).
 """
 
 from __future__ import annotations

@@ -102,8 +102,8 @@ class RestCodec:
             return Outgoing(operation.verb, path, rest, body)
         if operation.verb in ("GET", "HEAD"):
             return Outgoing(operation.verb, path, rest)
-        query = {name: rest.pop(name) for name in operation.query if name in rest}
-        return Outgoing(operation.verb, path, query, rest or None)
+        query = {name: rest[name] for name in operation.query if name in rest}
+        return Outgoing(operation.verb, path, query, body_of(operation, arguments) or None)
 
     def answer(self, operation: Operation, response: Response) -> Answer:
         """Say what *response* proves.
@@ -166,3 +166,11 @@ def merge_arguments(path: dict[str, str], query: dict[str, Json], body: Json) ->
     if isinstance(body, dict) and not (body.keys() & arguments.keys()):
         return {**arguments, **body}
     return arguments if body is None else {**arguments, BODY: body}
+
+
+def body_of(operation: Operation, arguments: dict[str, Json]) -> Json:
+    """What of *arguments* travels in the body of a write: what it says, without where to."""
+    if BODY in arguments:
+        return arguments[BODY]
+    elsewhere = {*operation.parameters, *operation.query}
+    return {name: value for name, value in arguments.items() if name not in elsewhere}

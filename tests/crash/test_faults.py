@@ -15,7 +15,7 @@ from agentguard.testing.crash import Bench, Scenario
 from agentguard.testing.crash.harness import SLOW_MODES, SLOWLY, stale_reads
 from tests.crash.conftest import quick_folder
 from tests.crash.scenarios import PATIENCE, SCENARIOS
-from tests.crash.test_crash import EVERYTHING, Record, truth
+from tests.crash.test_crash import EVERYTHING, Record, has_undos, truth
 
 TWO = [SCENARIOS["notes"], SCENARIOS["messages"]]
 CHOSEN = [*SCENARIOS.values()] if EVERYTHING else TWO
@@ -42,7 +42,7 @@ def test_a_request_that_lands_late_or_is_never_answered(
     truth(crash.faults(patient, scenario, SLOW_MODES), record_property, 2)
 
 
-@pytest.mark.parametrize("scenario", [s for s in CHOSEN if s.name != "made_and_deleted"], ids=name)  # has none
+@pytest.mark.parametrize("scenario", [*filter(has_undos, CHOSEN)], ids=name)
 def test_an_undo_that_is_never_answered(scenario: Scenario, patient: Bench, record_property: Record) -> None:
     truth(crash.faults_of_rollback(patient, scenario, ("timeout_after",)), record_property, 1)
 

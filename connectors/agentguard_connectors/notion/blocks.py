@@ -31,10 +31,8 @@ WAYS = {
     "child_database": ("databases.update", "databases.retrieve", "database_id", "database"),
 }
 """A page or database is restored as such, not as a block: https://developers.notion.com/reference/delete-a-block."""
-
-
-NEW: dict[str, Json] = {"color": "default", "checked": False, "is_toggleable": False, "caption": []}
-"""What a block has that was not given it."""
+DEFAULTS: dict[str, Json] = {"color": "default", "checked": False, "is_toggleable": False, "caption": []}
+"""What the fields of a block are that it was not given."""
 
 
 def look_at(block_id: str) -> Read:
@@ -134,7 +132,7 @@ def _as_given(found: dict[str, Json], given: dict[str, Json]) -> Json:
     kind = _kind(given)
     inside = given.get(kind) or {}
     children = bool(inside.get("children") or given.get("children"))
-    return as_sent(found, {"has_children": children, kind: {**NEW, **inside}})
+    return as_sent(found, {"has_children": children, kind: {**DEFAULTS, **inside}})
 
 
 def _kind(value: dict[str, Json]) -> str:
