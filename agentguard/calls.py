@@ -135,6 +135,16 @@ ABSENT: dict[str, Json] = {"$absent": True}
 
 
 @dataclass(frozen=True, slots=True)
+class Users:
+    """How to see what others have built on a thing since it was made."""
+
+    look: Read
+    """Its view returns what hangs on the thing: a dict from the path of each (`/repos/acme/hr/issues/3`) to words."""
+    words: str
+    """What they do with it, for people: "issues that bear it"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Undo:
     """The way back, as data that a fresh process can run: operation, JSON arguments, and how to check and prove it."""
 
@@ -145,18 +155,53 @@ class Undo:
     back: Json = None
     same_shape: bool = False
     remains: str = ""
+    then: Read | None = None
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    users: tuple[Users, ...] = ()
+    renews: tuple[str, str] | None = None
+    unseen: str = ""
 
-    def on(self, look: Read, *, left: Json, back: Json, same_shape: bool = False) -> Undo:
+    def on(self, look: Read, *, left: Json, back: Json, same_shape: bool = False, then: Read | None = None) -> Undo:
         """Say how to see the thing that is undone.
 
-        Before the undo is sent, `look` must still show *left*: what this call left behind. Otherwise somebody else
-        changed it and the undo is not sent (`conflict`). After it was sent, `look` must show *back*; only then is
-        `restored` said. Both are compared as patterns: a dict matches when each of its keys does.
+        Before the undo is sent, `look` must still show *left*: what this call left behind, with whatever tells the
+        thing apart from another one of the same name (an id, a time of creation). Otherwise somebody else changed it
+        and the undo is not sent (`conflict`). After it was sent, `look` must show *back*; only then is `restored`
+        said. Both are compared as patterns: a dict matches when each of its keys does.
 
         With *same_shape* the call's own answer has the shape that `look` returns, and the keys of *left* are filled
-        in again from it, because services normalise what they are given.
+        in again from it, because services normalise what they are given. Where the undo moves the thing, as one of a
+        rename does, *then* is the read that shows *back* afterwards.
         """
-        return replace(self, look=look, left=left, back=back, same_shape=same_shape)
+        return replace(self, look=look, left=left, back=back, same_shape=same_shape, then=then)
+
+    def by_field(self, *names: str, **parts: tuple[str, ...]) -> Undo:
+        """Take back each field by itself: one that somebody changed since stays, and the others come back.
+
+        Each of *names* is an argument of the undo, and under the same name a key of *left* and of *back*. Where they
+        are called otherwise, *parts* maps an argument to the keys of *left* and *back* that show it. Dots go deeper:
+        `properties.email`.
+        """
+        return replace(self, fields={**{name: (name,) for name in names}, **parts})
+
+    def unless_used(self, look: Read, words: str) -> Undo:
+        """Do not take away what others use: *look*, through its view, shows a dict of what hangs on the thing.
+
+        It maps the path of each to words for people. What this session has made itself does not count. Anything else
+        is a conflict that names it; *words* say what they are: "issues that bear it".
+        """
+        return replace(self, users=(*self.users, Users(look, words)))
+
+    def renewing(self, old: str, path: str) -> Undo:
+        """Say that this undo makes the thing again under a new id: *old* is the former one, the answer has the new one.
+
+        *path* is where in the answer, dots going deeper. Undos of older calls about the thing then go to the new id.
+        """
+        return replace(self, renews=(old, path))
+
+    def unlooked(self, why: str) -> Undo:
+        """Say why no read can show the thing. The outcome says so: only the ledger keeps such an undo from a repeat."""
+        return replace(self, unseen=why)
 
     def leaving(self, remains: str) -> Undo:
         """Name what stays visible after this undo. Its outcome is then `compensated`, never `restored`."""
